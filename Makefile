@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+# pip takes its versions from here, also for what builds the package.
+export PIP_CONSTRAINT := constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -35,11 +37,11 @@ clean: ## Remove caches and demo/ (not .venv)
 
 # Installs happen again only when a file that they depend on is newer than the stamp.
 $(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install -c constraints.txt -e .
+	$(BIN)/python -m pip install -e .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install -e '.[dev]'
 	@touch $@ $(VENV)/.runtime
 
 # The first interpreter that is new enough and can make an environment; a half-made one is removed.
