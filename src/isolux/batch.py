@@ -1,0 +1,492 @@
+"""A batch: stamps of galaxies with all that is needed to fit them, checked once.
+
+Faults of one galaxy never raise: the galaxy is kept, its status says what is wrong, its pixels are masked, and
+nothing of the others changes. Only a misuse of the call itself raises :class:`InputError`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from isolux.errors import InputError
+from isolux.status import Flag, Status
+from isolux.types import Images, PerGalaxy, Tensor
+
+NEGATIVE_PSF = 0.01
+"""Share of negative light in a PSF above which it is remarked on."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stamp:
+    """One galaxy as it comes from a file or an array, not yet checked.
+
+    Attributes
+    ----------
+    id : str
+        Name of the galaxy, unique in a sample.
+    image : numpy.ndarray, optional
+        (y, x); None if it could not be read, and then ``fault`` says why.
+    sigma, variance, ivar : numpy.ndarray, optional
+        (y, x): one of standard deviation, variance or inverse variance of each pixel.
+    gain, sky, read_noise : float, optional
+        Electrons per image unit, sky level that was subtracted and read noise in electrons, from which sigma is
+        built where no map is given.
+    mask : numpy.ndarray, optional
+        (y, x): True or non-zero is bad.
+    psf : numpy.ndarray, optional
+        (v, u).
+    zero_point, pixel_scale : float
+        AB magnitude of one image unit; arcsec a pixel.
+    wcs : object, optional
+        An astropy WCS.
+    source : str
+        Where it came from, for messages.
+    fault : str, optional
+        Why the stamp cannot be used.
+    """
+
+    id: str
+    image: Any = None
+    sigma: Any = None
+    variance: Any = None
+    ivar: Any = None
+    gain: float | None = None
+    sky: float = 0.0
+    read_noise: float = 0.0
+    mask: Any = None
+    psf: Any = None
+    zero_point: float = 0.0
+    pixel_scale: float = 1.0
+    wcs: Any = None
+    source: str = ""
+    fault: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Batch:
+    """Galaxies of one stamp size.
+
+    Attributes
+    ----------
+    id : tuple of str
+        One a galaxy.
+    image, sigma : Tensor
+        (galaxy, y, x): flux a pixel and its standard deviation; zero and one where masked.
+    mask : Tensor
+        (galaxy, y, x) of bool: True is bad.
+    psf : Tensor or None
+        (galaxy or 1, v, u), each of odd size and summing to one; None where no galaxy has one.
+    zero_point, pixel_scale : Tensor
+        (galaxy,): AB magnitude of one image unit; arcsec a pixel.
+    height, width : tuple of int
+        Size of each stamp before padding.
+    status : tuple of Status
+        ``RUNNING`` for galaxies that can be fitted, else what is wrong.
+    flags : tuple of Flag
+        Remarks on the input.
+    message : tuple of str
+        What is wrong, in a sentence with the file and the value; empty where nothing is.
+    wcs : tuple
+        An astropy WCS or None a galaxy.
+    psf_oversampling : int
+        PSF samples a pixel.
+    psf_includes_pixel : bool
+        Whether the PSF holds the pixel's response (an image of a star does).
+    """
+
+    id: tuple[str, ...]
+    image: Images
+    sigma: Images
+    mask: Tensor
+    psf: Images | None
+    zero_point: PerGalaxy
+    pixel_scale: PerGalaxy
+    height: tuple[int, ...]
+    width: tuple[int, ...]
+    status: tuple[Status, ...]
+    flags: tuple[Flag, ...]
+    message: tuple[str, ...]
+    wcs: tuple[Any, ...]
+    psf_oversampling: int = 1
+    psf_includes_pixel: bool = True
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the stamps."""
+        return self.image.shape[1], self.image.shape[2]
+
+    @property
+    def usable(self) -> Tensor:
+        """(galaxy,) of bool: which galaxies can be fitted."""
+        return torch.tensor([status is Status.RUNNING for status in self.status], device=self.image.device)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        image: Any,
+        *,
+        sigma: Any = None,
+        variance: Any = None,
+        ivar: Any = None,
+        gain: Any = None,
+        sky: Any = 0.0,
+        read_noise: Any = 0.0,
+        mask: Any = None,
+        psf: Any = None,
+        id: Sequence[str] | None = None,
+        zero_point: Any = 0.0,
+        pixel_scale: Any = 1.0,
+        wcs: Any = None,
+        psf_oversampling: int = 1,
+        psf_includes_pixel: bool = True,
+        dtype: torch.dtype = torch.float32,
+    ) -> Batch:
+        """A batch from arrays in memory.
+
+        Parameters
+        ----------
+        image : array, list of arrays, or NDData or list of NDData
+            (galaxy, y, x), one (y, x) image, or a list of (y, x) images of any sizes. From ``NDData`` and
+            ``CCDData`` the uncertainty, mask and WCS are taken too.
+        sigma, variance, ivar : array or list of arrays, optional
+            One of them: standard deviation, variance or inverse variance of each pixel; without them ``gain``.
+        gain : float or array, optional
+            Electrons per image unit: sigma is then built as sqrt((image + sky) / gain + (read_noise / gain)^2),
+            never below the sky's own noise.
+        sky : float or array
+            Sky level that was subtracted from the image, in image units (with ``gain``).
+        read_noise : float or array
+            Electrons (with ``gain``).
+        mask : array or list of arrays, optional
+            True or non-zero is bad.
+        psf : array or list of arrays, optional
+            One (v, u) for all galaxies or one each. Odd-sized; normalised here.
+        id : sequence of str, optional
+            Unique names; numbers from 0 where left out.
+        zero_point, pixel_scale : float or array
+            AB magnitude of one image unit; arcsec a pixel.
+        wcs : list, optional
+            An astropy WCS a galaxy.
+        psf_oversampling : int
+            PSF samples a pixel.
+        psf_includes_pixel : bool
+            False if the PSF is the optics' and atmosphere's alone, without the pixel.
+        dtype : torch.dtype
+            float32 or float64.
+
+        Returns
+        -------
+        Batch
+
+        Raises
+        ------
+        InputError
+            If the call cannot be meant: no galaxies, unequal numbers of images and sigmas, repeated ids, more
+            than one kind of uncertainty. What is wrong with one galaxy becomes its status instead.
+        """
+        images, found = _unpack(image)
+        given = {"sigma": sigma, "variance": variance, "ivar": ivar}
+        noise = [name for name, value in given.items() if value is not None]
+        if len(noise) > 1:
+            raise InputError("give one of sigma, variance and ivar", noise)
+        count = len(images)
+        names = [str(name) for name in (range(count) if id is None else id)]
+        columns: dict[str, list[Any]] = {
+            name: _per_galaxy(name, value, count, scalar)
+            for name, value, scalar in [
+                *((name, value, False) for name, value in given.items()),
+                ("mask", mask, False),
+                ("psf", _one_psf(psf, count), False),
+                ("gain", gain, True),
+                ("sky", sky, True),
+                ("read_noise", read_noise, True),
+                ("zero_point", zero_point, True),
+                ("pixel_scale", pixel_scale, True),
+                ("wcs", wcs, False),
+            ]
+        }
+        for name, values in found.items():
+            columns[name] = [old if new is None else new for old, new in zip(columns[name], values, strict=True)]
+        if len(names) != count:
+            raise InputError(f"{count} images but {len(names)} ids")
+        stamps = [
+            Stamp(id=names[k], image=images[k], **{name: values[k] for name, values in columns.items()})
+            for k in range(count)
+        ]
+        return cls.from_stamps(
+            stamps, psf_oversampling=psf_oversampling, psf_includes_pixel=psf_includes_pixel, dtype=dtype
+        )
+
+    @classmethod
+    def from_stamps(
+        cls,
+        stamps: Sequence[Stamp],
+        *,
+        psf_oversampling: int = 1,
+        psf_includes_pixel: bool = True,
+        dtype: torch.dtype = torch.float32,
+        size: tuple[int, int] | None = None,
+    ) -> Batch:
+        """A batch from single stamps, checked one by one; smaller ones are padded with masked pixels.
+
+        Parameters
+        ----------
+        stamps : sequence of Stamp
+            At least one.
+        size : (int, int), optional
+            Rows and columns of the batch; the largest usable stamp's by default.
+
+        Raises
+        ------
+        InputError
+            If there is no stamp, or two have the same id.
+        """
+        if not stamps:
+            raise InputError("a batch needs at least one galaxy")
+        _refuse_repeated([stamp.id for stamp in stamps])
+        checked = [_check(stamp) for stamp in stamps]
+        good = [c for c in checked if c.status is Status.RUNNING]
+        tall, wide = size or (
+            max((c.image.shape[0] for c in good), default=1),
+            max((c.image.shape[1] for c in good), default=1),
+        )
+        padded = [c.padded(tall, wide) for c in checked]
+        shapes = [c.psf.shape for c in good if c.psf is not None]
+        psf = None
+        if shapes:
+            side = max(s[0] for s in shapes), max(s[1] for s in shapes)
+            kernels = np.stack([_centred(c.psf, side) for c in padded])
+            same = all(c.psf is not None and np.array_equal(c.psf, good[0].psf) for c in good)
+            psf = torch.as_tensor(kernels[checked.index(good[0])][None] if same else kernels).to(dtype)
+        return cls(
+            id=tuple(stamp.id for stamp in stamps),
+            image=torch.as_tensor(np.stack([c.image for c in padded])).to(dtype),
+            sigma=torch.as_tensor(np.stack([c.sigma for c in padded])).to(dtype),
+            mask=torch.as_tensor(np.stack([c.mask for c in padded])),
+            psf=psf,
+            zero_point=torch.tensor([float(stamp.zero_point) for stamp in stamps], dtype=torch.float64),
+            pixel_scale=torch.tensor([float(stamp.pixel_scale) for stamp in stamps], dtype=torch.float64),
+            height=tuple(c.image.shape[0] for c in checked),
+            width=tuple(c.image.shape[1] for c in checked),
+            status=tuple(c.status for c in padded),
+            flags=tuple(c.flags for c in padded),
+            message=tuple(c.message for c in padded),
+            wcs=tuple(stamp.wcs for stamp in stamps),
+            psf_oversampling=psf_oversampling,
+            psf_includes_pixel=psf_includes_pixel,
+        )
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Batch:
+        """The same batch on another device or in another precision."""
+
+        def move(tensor: Tensor) -> Tensor:
+            floating = tensor.is_floating_point() and tensor.ndim == 3
+            return tensor.to(device=device, dtype=dtype if floating else None)
+
+        return self._map(move)
+
+    def select(self, index: Sequence[int]) -> Batch:
+        """The galaxies with these numbers, in this order."""
+        chosen = list(index)
+        picked = self._map(lambda tensor: tensor if len(tensor) != len(self) else tensor[chosen])
+        lists = {
+            field: tuple(getattr(self, field)[k] for k in chosen)
+            for field in ("id", "height", "width", "status", "flags", "message", "wcs")
+        }
+        return dataclasses.replace(picked, **lists)
+
+    def split(self, size: int) -> Iterator[Batch]:
+        """Batches of at most ``size`` galaxies, in order."""
+        for first in range(0, len(self), size):
+            yield self.select(range(first, min(first + size, len(self))))
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        fields = ("image", "sigma", "mask", "zero_point", "pixel_scale")
+        tensors: dict[str, Any] = {field: function(getattr(self, field)) for field in fields}
+        tensors["psf"] = None if self.psf is None else function(self.psf)
+        return dataclasses.replace(self, **tensors)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Checked:
+    image: np.ndarray
+    sigma: np.ndarray
+    mask: np.ndarray
+    psf: np.ndarray | None
+    status: Status
+    flags: Flag
+    message: str
+
+    def padded(self, tall: int, wide: int) -> _Checked:
+        rows, columns = self.image.shape
+        if (rows, columns) == (tall, wide):
+            return self
+        if rows > tall or columns > wide:
+            return _unusable(Status.BAD_INPUT, self.message or f"the stamp is larger than {tall} x {wide}", (tall, wide))
+        edges = ((0, tall - rows), (0, wide - columns))
+        return dataclasses.replace(
+            self,
+            image=np.pad(self.image, edges),
+            sigma=np.pad(self.sigma, edges, constant_values=1.0),
+            mask=np.pad(self.mask, edges, constant_values=True),
+            flags=self.flags | (Flag.PADDED if self.status is Status.RUNNING else Flag(0)),
+        )
+
+
+def _unusable(status: Status, message: str, shape: tuple[int, int] = (1, 1)) -> _Checked:
+    zeros = np.zeros(shape, dtype=np.float64)
+    return _Checked(zeros, zeros + 1, zeros == 0, None, status, Flag(0), message)
+
+
+def _check(stamp: Stamp) -> _Checked:
+    """One stamp, repaired where that is safe, or turned into a galaxy that will not be fitted."""
+    where = f"{stamp.source}: " if stamp.source else f"galaxy {stamp.id}: "
+    if stamp.fault is not None or stamp.image is None:
+        return _unusable(Status.BAD_INPUT, stamp.fault or f"{where}no image")
+    image = native(stamp.image)
+    if image.ndim != 2 or image.size == 0:
+        return _unusable(Status.BAD_INPUT, f"{where}the image has shape {image.shape}, not (rows, columns)")
+    for name in ("sigma", "variance", "ivar", "mask"):
+        value = getattr(stamp, name)
+        if value is not None and np.ndim(value) != 0 and np.shape(value) != image.shape:
+            return _unusable(
+                Status.BAD_INPUT, f"{where}{name} has shape {np.shape(value)} but the image has {image.shape}"
+            )
+    for name, value, good in (
+        ("zero_point", stamp.zero_point, np.isfinite(stamp.zero_point)),
+        ("pixel_scale", stamp.pixel_scale, np.isfinite(stamp.pixel_scale) and stamp.pixel_scale > 0),
+    ):
+        if not good:
+            return _unusable(Status.BAD_INPUT, f"{where}{name} is {value}")
+    sigma = _sigma(stamp, image)
+    if sigma is None:
+        return _unusable(
+            Status.BAD_INPUT, f"{where}no uncertainty: give sigma, variance, inverse variance, or a gain above 0"
+        )
+    mask = np.zeros(image.shape, bool) if stamp.mask is None else np.broadcast_to(native(stamp.mask) != 0, image.shape)
+    psf, status, message = _check_psf(stamp.psf, where)
+    flags = Flag(0)
+    if status is not Status.RUNNING:
+        return _unusable(status, message)
+    if stamp.psf is None:
+        flags |= Flag.NO_PSF
+    elif psf is not None:
+        total = float(native(stamp.psf).sum())
+        flags |= Flag.PSF_SCALED if abs(total - 1) > 1e-3 else Flag(0)
+        flags |= Flag.PSF_NEGATIVE if -psf[psf < 0].sum() > NEGATIVE_PSF else Flag(0)
+    with np.errstate(invalid="ignore"):
+        broken = ~np.isfinite(image) | ~np.isfinite(sigma) | ~(sigma > 0)
+    if (broken & ~mask).any():
+        flags |= Flag.PIXELS_REPAIRED
+    mask = mask | broken
+    if mask.all():
+        return _unusable(Status.MASKED_OUT, f"{where}all {image.size} pixels are masked or not finite", image.shape)
+    return _Checked(np.where(mask, 0.0, image), np.where(mask, 1.0, sigma), mask, psf, Status.RUNNING, flags, "")
+
+
+def _sigma(stamp: Stamp, image: np.ndarray) -> np.ndarray | None:
+    """Standard deviation of each pixel, from whichever form was given."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if stamp.sigma is not None:
+            return np.broadcast_to(native(stamp.sigma), image.shape)
+        if stamp.variance is not None:
+            return np.sqrt(np.broadcast_to(native(stamp.variance), image.shape))
+        if stamp.ivar is not None:
+            return 1 / np.sqrt(np.broadcast_to(native(stamp.ivar), image.shape))
+        if stamp.gain is not None and stamp.gain > 0:
+            electrons = np.maximum(image + stamp.sky, max(stamp.sky, 0.0)) * stamp.gain
+            return np.sqrt(electrons + stamp.read_noise**2) / stamp.gain
+    return None
+
+
+def _check_psf(psf: Any, where: str) -> tuple[np.ndarray | None, Status, str]:
+    if psf is None:
+        return None, Status.RUNNING, ""
+    array = native(psf)
+    if array.ndim != 2 or array.size == 0:
+        return None, Status.BAD_PSF, f"{where}the PSF has shape {array.shape}, not (rows, columns)"
+    if array.shape[0] % 2 == 0 or array.shape[1] % 2 == 0:
+        size = f"{array.shape[0]} x {array.shape[1]}"
+        return None, Status.BAD_PSF, f"{where}the PSF is {size} pixels: both must be odd, so that its centre is a pixel"
+    if not np.isfinite(array).all():
+        return None, Status.BAD_PSF, f"{where}the PSF has {int((~np.isfinite(array)).sum())} pixels that are not finite"
+    total = array.sum()
+    if not total > 0:
+        return None, Status.BAD_PSF, f"{where}the PSF sums to {total:.4g}: it must be positive"
+    return array / total, Status.RUNNING, ""
+
+
+def native(array: Any) -> np.ndarray:
+    """Any array or tensor as float64 in the machine's byte order; masked array elements become NaN."""
+    if isinstance(array, torch.Tensor):
+        array = array.detach().cpu().numpy()
+    if isinstance(array, np.ma.MaskedArray):
+        array = array.astype(np.float64).filled(np.nan)
+    return np.asarray(array).astype(np.float64)
+
+
+def _centred(psf: np.ndarray | None, side: tuple[int, int]) -> np.ndarray:
+    if psf is None:
+        psf = np.ones((1, 1))
+    rows, columns = (side[0] - psf.shape[0]) // 2, (side[1] - psf.shape[1]) // 2
+    return np.pad(psf, ((rows, rows), (columns, columns)))
+
+
+def _unpack(image: Any) -> tuple[list[Any], dict[str, list[Any]]]:
+    """Images as a list, and what NDData objects among them bring along."""
+    if not isinstance(image, list | tuple):
+        image = [image] if _is_nddata(image) or np.ndim(image) == 2 else list(image)
+    images, found = [], {name: [None] * len(image) for name in ("sigma", "variance", "ivar", "mask", "wcs")}
+    kinds = {"std": "sigma", "var": "variance", "ivar": "ivar"}
+    for k, item in enumerate(image):
+        images.append(item.data if _is_nddata(item) else item)
+        if _is_nddata(item):
+            found["mask"][k], found["wcs"][k] = item.mask, item.wcs
+            if item.uncertainty is not None:
+                kind = item.uncertainty.uncertainty_type
+                if kind not in kinds:
+                    raise InputError("uncertainty of NDData", kind, ", ".join(kinds))
+                found[kinds[kind]][k] = item.uncertainty.array
+    return images, {name: values for name, values in found.items() if any(v is not None for v in values)}
+
+
+def _is_nddata(item: object) -> bool:
+    return type(item).__module__.startswith(("astropy.nddata", "ccdproc"))
+
+
+def _one_psf(psf: Any, count: int) -> Any:
+    """A single (v, u) PSF repeated for every galaxy."""
+    if psf is None or isinstance(psf, list | tuple):
+        return psf
+    if np.ndim(psf) == 2:
+        return [psf] * count
+    return [psf[0]] * count if len(psf) == 1 else psf
+
+
+def _per_galaxy(name: str, value: Any, count: int, scalar: bool) -> list[Any]:
+    if value is None:
+        return [None] * count
+    if scalar and np.ndim(value) == 0:
+        return [float(value)] * count
+    if not scalar and not isinstance(value, list | tuple) and np.ndim(value) == 2 and count == 1:
+        return [value]
+    values = list(value)
+    if len(values) != count:
+        raise InputError(f"{count} images but {len(values)} values of {name}")
+    return values
+
+
+def _refuse_repeated(names: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InputError("an id is given to more than one galaxy", name)
+        seen.add(name)

@@ -1,0 +1,84 @@
+"""Bootstrap errors: refit each galaxy with its pixels drawn anew, with replacement.
+
+A replicate counts each good pixel as often as it was drawn; all replicates of several galaxies are rows of one
+problem and start at the galaxy's best fit. Draws depend on the seed and the galaxy's id alone, never on its company.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections.abc import Sequence
+
+import torch
+
+from isolux.likelihood import ChiSquare
+from isolux.solve import LevenbergMarquardt
+from isolux.status import Status
+from isolux.types import Free, Rows, Tensor
+
+GALAXIES_AT_ONCE = 8
+
+
+def bootstrap(
+    problem: ChiSquare,
+    theta: Free,
+    galaxies: Rows,
+    ids: Sequence[str],
+    replicates: int,
+    seed: int,
+    solver: LevenbergMarquardt,
+) -> tuple[Tensor, Tensor]:
+    """Replicate fits.
+
+    Parameters
+    ----------
+    problem : ChiSquare
+        The batch's problem.
+    theta : Tensor
+        (fit, free): best fits.
+    galaxies : Tensor
+        (fit,): their galaxies.
+    ids : sequence of str
+        Names of all galaxies of the batch.
+    replicates : int
+        Draws a galaxy.
+    seed : int
+        Of the draws.
+    solver : LevenbergMarquardt
+        Its width and step limit are kept; replicates start with little damping.
+
+    Returns
+    -------
+    samples : Tensor
+        (fit, replicate, free).
+    good : Tensor
+        (fit, replicate) of bool: which replicates converged.
+    """
+    warm = dataclasses.replace(solver, damping=1e-3, tolerance=max(solver.tolerance, 0.05))
+    samples, good = [], []
+    for some in torch.arange(len(galaxies)).split(GALAXIES_AT_ONCE):
+        members = galaxies[some]
+        counts = torch.stack([_draws(problem.weight[g], ids[g], replicates, seed) for g in members.tolist()])
+        counts = counts.flatten(0, 1).to(problem.weight.device)
+        rows = dataclasses.replace(
+            problem,
+            owner=members.repeat_interleave(replicates),
+            resample=lambda rows, counts=counts: counts[rows].to(problem.weight.dtype),
+        )
+        found = warm.solve(rows, theta[some].repeat_interleave(replicates, 0))
+        samples.append(found.theta.unflatten(0, (len(some), replicates)))
+        good.append((found.status == Status.CONVERGED).unflatten(0, (len(some), replicates)))
+    return torch.cat(samples), torch.cat(good)
+
+
+def _draws(weight: Tensor, name: str, replicates: int, seed: int) -> Tensor:
+    """How often (replicate, y, x) each good pixel of a galaxy was drawn."""
+    generator = torch.Generator().manual_seed((seed << 32) + zlib.crc32(name.encode()))
+    good = torch.nonzero(weight.flatten().cpu() > 0)[:, 0]
+    picks = torch.randint(len(good), (replicates, len(good)), generator=generator)
+    counts = torch.zeros(replicates, len(good), dtype=torch.int16)
+    counts.scatter_add_(1, picks, torch.ones_like(picks, dtype=torch.int16))
+    full = torch.zeros(replicates, weight.numel(), dtype=torch.uint8)
+    full[:, good] = counts.clamp_max(255).to(torch.uint8)
+    return full.unflatten(1, weight.shape)

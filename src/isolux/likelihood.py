@@ -1,0 +1,105 @@
+"""Chi-square of a scene on a batch: masked, weighted residuals and their normal equations.
+
+    chi2 = sum over good pixels of (data - model)^2 / sigma^2      (equation 18 of Chen et al. 2024)
+
+A masked pixel has weight zero. A model that is not finite makes its own galaxy's chi-square not finite, which
+the solver refuses; it never counts as a residual of zero.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import torch
+
+from isolux.batch import Batch
+from isolux.errors import InputError
+from isolux.parameters import ParameterMap
+from isolux.scene import Renderer
+from isolux.solve.problem import Linearised
+from isolux.types import Free, Images, PerGalaxy, Rows, Tensor
+
+MOST_LINEARISED = 256
+"""Most free parameters for which a matrix of all pairs is formed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ChiSquare:
+    """The least-squares problem of a batch; row k of the problem is a fit of galaxy ``owner[k]``.
+
+    Attributes
+    ----------
+    renderer : Renderer
+        Draws the scene.
+    parameters : ParameterMap
+        Free vectors to parameter values.
+    weighted_image : Tensor
+        (galaxy, y, x): image over sigma, zero where masked.
+    weight : Tensor
+        (galaxy, y, x): one over sigma, zero where masked.
+    owner : Tensor
+        (row,): galaxy of each row.
+    resample : callable, optional
+        Number of times (row, y, x) that each pixel counts, for the bootstrap.
+    """
+
+    renderer: Renderer
+    parameters: ParameterMap
+    weighted_image: Images
+    weight: Images
+    owner: Rows
+    resample: Callable[[Rows], Images] | None = None
+
+    @classmethod
+    def of(cls, renderer: Renderer, parameters: ParameterMap, batch: Batch) -> ChiSquare:
+        """One row a galaxy."""
+        weight = torch.where(batch.mask, torch.zeros_like(batch.sigma), 1 / batch.sigma)
+        owner = torch.arange(len(batch), device=batch.image.device)
+        return cls(renderer, parameters, batch.image * weight, weight, owner)
+
+    @property
+    def n_free(self) -> int:
+        """Unknowns of each row."""
+        return self.parameters.n_free
+
+    @property
+    def scale(self) -> Tensor:
+        """(free,): a typical change of each unknown."""
+        return self.parameters.steps
+
+    def bounds(self) -> tuple[Free, Free]:
+        """Bounds (row, free)."""
+        lower, upper = self.parameters.bounds()
+        return lower[self.owner], upper[self.owner]
+
+    def cost(self, theta: Free, rows: Rows) -> PerGalaxy:
+        """Chi-square (row,); differentiable."""
+        galaxies = self.owner[rows]
+        values = self.parameters.expand(theta, galaxies)
+        residual = self.weighted_image[galaxies] - self.renderer.model(values, galaxies) * self.weight[galaxies]
+        square = residual * residual
+        if self.resample is not None:
+            square = square * self.resample(rows)
+        return square.flatten(1).sum(1, dtype=torch.float64)
+
+    def linearise(self, theta: Free, rows: Rows) -> Linearised:
+        """Chi-square with gradient and J^T W J from the derivative images of the convolved scene."""
+        if self.n_free > MOST_LINEARISED:
+            raise InputError(
+                "too many free parameters for Levenberg-Marquardt; use FirstOrder", self.n_free, f"1 to {MOST_LINEARISED}"
+            )
+        galaxies = self.owner[rows]
+        values = self.parameters.expand(theta, galaxies)
+        slots, columns = self.parameters.slots, self.parameters.slot_columns
+        maps = self.renderer.model_and_slopes(values, galaxies, slots, len(columns))
+        maps = maps * self.weight[galaxies, None]
+        maps[:, 0] = self.weighted_image[galaxies] - maps[:, 0]
+        flat = maps.flatten(2)
+        other = flat if self.resample is None else flat * self.resample(rows).flatten(1)[:, None]
+        products = torch.bmm(flat, other.transpose(1, 2)).double()
+        cost = torch.linalg.vecdot(flat[:, 0], other[:, 0]).double()
+        turn = self.parameters.slot_jacobian(theta, values, galaxies)
+        gradient = (products[:, None, 0, 1:] @ turn)[:, 0]
+        hessian = turn.transpose(1, 2) @ products[:, 1:, 1:] @ turn
+        return Linearised(cost, gradient, hessian)

@@ -1,0 +1,341 @@
+"""A scene: named components that together make the model image of a galaxy.
+
+:class:`Scene` is what the user writes: which components, and how their parameters are treated. :class:`Renderer`
+is a scene on the canvas of one batch; it draws the model of any galaxy of the batch and the derivative images
+that the solver asks for. The way of the light:
+
+    radial profiles    I(r) on the grid + its cusp by quadrature   (profiles, geometry, core)
+    point sources      a phase in Fourier space
+    image profiles     I(x, y) on the grid
+         -> one multiplication by the PSF's transform               (psf)
+         -> cut to the stamp -> + components that no PSF blurs (sky)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from isolux import core
+from isolux.batch import Batch
+from isolux.errors import InputError, unknown_name
+from isolux.geometry import Ellipse, axis_offsets, chain, locate, superellipse_area
+from isolux.parameters import ScaledParameter, column_names
+from isolux.profiles.base import ImageProfile, PointProfile, Profile, RadialProfile
+from isolux.psf import Canvas, make_canvas
+from isolux.types import Images, Maps, Rows, Tensor, Values
+
+LN10_04 = 0.4 * math.log(10)
+
+
+class Scene:
+    """Named components.
+
+    Parameters
+    ----------
+    **components : Profile
+        For example ``Scene(disc=Exponential(), bulge=Sersic(x=Tied("disc.x"), y=Tied("disc.y")), sky=FlatSky())``.
+
+    Raises
+    ------
+    InputError
+        If there is no component or one is not a profile.
+    """
+
+    def __init__(self, **components: Profile) -> None:
+        if not components:
+            raise InputError("a scene needs at least one component")
+        for name, profile in components.items():
+            if not isinstance(profile, Profile):
+                hint = "write Sersic(), not Sersic" if isinstance(profile, type) else "it must be a profile"
+                raise InputError(f"component {name!r}: {hint}", profile)
+        self.components: dict[str, Profile] = components
+
+    @property
+    def parameters(self) -> tuple[ScaledParameter, ...]:
+        """Every parameter with its full name, in catalogue order."""
+        return tuple(
+            ScaledParameter(f"{name}.{short}", parameter, setting)
+            for name, profile in self.components.items()
+            for short, (parameter, setting) in profile.settings.items()
+        )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Full names of the columns of ``values``."""
+        return column_names(self.parameters)
+
+    def values(self, galaxies: int = 1, **named: float) -> Values:
+        """Parameter values (galaxy, parameter) from the numbers in the scene itself.
+
+        Raises
+        ------
+        InputError
+            Where a parameter has no number.
+        """
+        from isolux.start import explicit_values
+
+        return explicit_values(self, galaxies)
+
+    def images(self, batch: Batch, values: Values) -> Images:
+        """Model images (galaxy, y, x) in the batch's unit, convolved, for values (galaxy, parameter)."""
+        with torch.no_grad():
+            return Renderer.of(self, batch).model(values.double(), torch.arange(len(values), device=values.device))
+
+    def component_images(self, batch: Batch, values: Values) -> dict[str, Images]:
+        """The same for each component by itself, by name."""
+        rows = torch.arange(len(values), device=values.device)
+        with torch.no_grad():
+            return {name: Renderer.of(self, batch, only=name).model(values.double(), rows) for name in self.components}
+
+    def __repr__(self) -> str:
+        return "Scene(" + ", ".join(f"{name}={profile!r}" for name, profile in self.components.items()) + ")"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """A component, and where its parameters stand among the columns."""
+
+    profile: Profile
+    columns: Mapping[str, slice]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Drawn:
+    """A component's brightness and derivative images by parameter name, before they are put together."""
+
+    total: Tensor
+    slopes: dict[str, Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class Renderer:
+    """A scene on the canvas of one batch.
+
+    Attributes
+    ----------
+    parts : tuple
+        The components that are drawn.
+    canvas : Canvas
+        Grid and PSF.
+    zero_point : Tensor
+        (galaxy,): AB magnitude of one image unit.
+    centre : Tensor
+        (galaxy, 2): x and y of the centre of each stamp, without its padding.
+    """
+
+    parts: tuple[_Part, ...]
+    canvas: Canvas
+    zero_point: Tensor
+    centre: Tensor
+
+    @classmethod
+    def of(cls, scene: Scene, batch: Batch, only: str | None = None) -> Renderer:
+        """The renderer of a scene, or of one of its components, for a batch."""
+        if only is not None and only not in scene.components:
+            raise unknown_name("component", only, scene.components)
+        parts, start = [], 0
+        for name, profile in scene.components.items():
+            columns = {}
+            for short, (parameter, _) in profile.settings.items():
+                columns[short] = slice(start, start + parameter.size)
+                start += parameter.size
+            if only in (None, name):
+                parts.append(_Part(profile, columns))
+        canvas = make_canvas(
+            batch.psf,
+            *batch.shape,
+            batch.image,
+            oversampling=batch.psf_oversampling,
+            includes_pixel=batch.psf_includes_pixel,
+        )
+        centre = torch.tensor([batch.width, batch.height], dtype=torch.float64, device=batch.image.device).T
+        return cls(tuple(parts), canvas, batch.zero_point.to(batch.image.device), (centre - 1) / 2)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the images."""
+        return self.canvas.transform.real.dtype
+
+    def model(self, values: Values, rows: Rows) -> Images:
+        """Model images (row, y, x) of parameter values (row, parameter); differentiable."""
+        slots = (None,) * values.shape[1]
+        return self.model_and_slopes(values, rows, slots, 0)[:, 0]
+
+    def model_and_slopes(self, values: Values, rows: Rows, slots: Sequence[int | None], count: int) -> Maps:
+        """Model and derivative images (row, 1 + slot, y, x).
+
+        Parameters
+        ----------
+        values : Tensor
+            (row, parameter).
+        rows : Tensor
+            (row,): the galaxy of each row.
+        slots : sequence
+            For each parameter the slot that its derivative is added to, or None.
+        count : int
+            Number of slots.
+        """
+        sharp: dict[int, Tensor] = {}
+        spectra: dict[int, Tensor] = {}
+        plain: dict[int, Tensor] = {}
+        for part in self.parts:
+            named = {name: values[:, columns] for name, columns in part.columns.items()}
+            slot_of = {name: slots[columns.start] for name, columns in part.columns.items()}
+            wanted = {name for name, slot in slot_of.items() if slot is not None}
+            match part.profile:
+                case RadialProfile() as profile:
+                    drawn, target = self._radial(profile, named, wanted, rows), sharp
+                case PointProfile() as profile:
+                    drawn, target = self._point(profile, named, wanted, rows), spectra
+                case ImageProfile() as profile:
+                    drawn = self._plane(profile, named, wanted, rows)
+                    target = sharp if profile.convolved else plain
+            _accumulate(target, 0, drawn.total)
+            for name, image in drawn.slopes.items():
+                _accumulate(target, 1 + (slot_of[name] or 0), image)
+        return self._assemble(sharp, spectra, plain, rows, 1 + count)
+
+    def _assemble(
+        self, sharp: dict[int, Tensor], spectra: dict[int, Tensor], plain: dict[int, Tensor], rows: Rows, count: int
+    ) -> Maps:
+        """Convolve what the PSF blurs, add what it does not."""
+        shape = (len(rows), count, self.canvas.height, self.canvas.width)
+        blurred = sorted({*sharp, *spectra})
+        if blurred == list(range(count)) and not spectra and not plain:
+            return self.canvas.convolve(torch.stack([sharp[k] for k in blurred], 1), rows)
+        maps = torch.zeros(shape, dtype=self.dtype, device=rows.device)
+        if blurred:
+            flat = [k for k in blurred if k in sharp]
+            if flat:
+                transformed = torch.fft.rfft2(torch.stack([sharp[k] for k in flat], 1))
+                for position, k in enumerate(flat):
+                    _accumulate(spectra, k, transformed[:, position])
+            drawn = self.canvas.from_fourier(torch.stack([spectra[k] for k in blurred], 1), rows)
+            maps = maps.index_copy(1, torch.tensor(blurred, device=rows.device), drawn)
+        for k, image in plain.items():
+            maps = maps.index_add(1, torch.tensor([k], device=rows.device), image[:, None])
+        return maps
+
+    def _radial(self, profile: RadialProfile, named: Mapping[str, Tensor], wanted: set[str], rows: Rows) -> _Drawn:
+        names = [parameter.name for parameter in profile.parameters]
+        scale, scale_slopes = self._amplitude(profile, named, wanted, rows)
+        low = {name: value.to(self.dtype) for name, value in named.items()}
+        ellipse = Ellipse(
+            low["x"],
+            low["y"],
+            low["axis_ratio"],
+            low["position_angle"],
+            low["boxiness"] if profile.has_boxiness else None,
+        )
+        nodes = core.nodes_around(ellipse, self.canvas.spacing, self.dtype)
+        grid_x, grid_y = self.canvas.points()
+        major, minor = axis_offsets(ellipse, grid_x, grid_y)
+        complement = core.window_complement(major, minor, ellipse.axis_ratio, nodes.scale)
+        offsets = locate(ellipse, torch.cat([major, nodes.major], 1), torch.cat([minor, nodes.minor], 1))
+        shape = {name: low[name] for name in names}
+        if not wanted:
+            light = [scale * profile.brightness(offsets.radius, **shape)]
+            order: list[str] = []
+        else:
+            f, by_radius, by_shape = profile.slopes(offsets.radius, shape, wanted & set(names))
+            slopes = {name: scale * image for name, image in by_shape.items()}
+            by_ellipse = wanted & {"x", "y", "axis_ratio", "position_angle", "boxiness"}
+            if by_ellipse:
+                slopes |= chain(ellipse, offsets, scale * by_radius, by_ellipse)
+            for name, slope in scale_slopes.items():
+                slopes[name] = torch.addcmul(slopes[name], slope, f) if name in slopes else slope * f
+            order = list(slopes)
+            light = [scale * f, *slopes.values()]
+        maps = torch.stack(light, 1)
+        cells = grid_x.shape[1]
+        grid = (maps[..., :cells] * complement[:, None]).unflatten(2, self.canvas.size)
+        grid = core.spread(self.canvas, ellipse, nodes, maps[..., cells:], grid)
+        return _Drawn(grid[:, 0], {name: grid[:, 1 + k] for k, name in enumerate(order)})
+
+    def _amplitude(
+        self, profile: RadialProfile, named: Mapping[str, Tensor], wanted: set[str], rows: Rows
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Factor (row, 1) that turns f(r) into surface brightness, and its derivatives."""
+        amplitude = named[profile.amplitude]
+        if profile.amplitude == "intensity":
+            one = torch.ones_like(amplitude, dtype=self.dtype)
+            return amplitude.to(self.dtype), {"intensity": one} if "intensity" in wanted else {}
+        names = [parameter.name for parameter in profile.parameters]
+        shape = {name: named[name] for name in names}
+        q = named["axis_ratio"]
+        total = profile.total(**shape) * q
+        slopes: dict[str, Tensor] = {}
+        if profile.has_boxiness:
+            area = superellipse_area(named["boxiness"])
+            total = total * area
+        if profile.amplitude == "magnitude":
+            flux = 10 ** (-0.4 * (amplitude - self.zero_point[rows, None]))
+            by_amplitude = -LN10_04 * flux / total
+        else:
+            flux, by_amplitude = amplitude, 1 / total
+        scale = flux / total
+        if profile.amplitude in wanted:
+            slopes[profile.amplitude] = by_amplitude
+        if "axis_ratio" in wanted:
+            slopes["axis_ratio"] = -scale / q
+        if "boxiness" in wanted:
+            b = named["boxiness"]
+            _, by_b = torch.func.jvp(superellipse_area, (b,), (torch.ones_like(b),))
+            slopes["boxiness"] = -scale * by_b / area
+        for name in wanted & set(names):
+            others = {key: value for key, value in shape.items() if key != name}
+            one, by_name = torch.func.jvp(
+                lambda v, name=name, others=others: profile.total(**{name: v}, **others),
+                (shape[name],),
+                (torch.ones_like(shape[name]),),
+            )
+            slopes[name] = -scale * by_name / one
+        return scale.to(self.dtype), {name: slope.to(self.dtype) for name, slope in slopes.items()}
+
+    def _point(self, profile: PointProfile, named: Mapping[str, Tensor], wanted: set[str], rows: Rows) -> _Drawn:
+        ky, kx = self.canvas.frequencies()
+        top, left = self.canvas.origin
+        x, y = ((named[n] - start).to(self.dtype)[..., None] for n, start in (("x", left), ("y", top)))
+        wave = torch.polar(torch.ones_like(ky * y), -ky * y) * torch.polar(torch.ones_like(kx * x), -kx * x)
+        amplitude = named[profile.amplitude]
+        cells = self.canvas.oversampling**2
+        if profile.amplitude == "magnitude":
+            amplitude = 10 ** (-0.4 * (amplitude - self.zero_point[rows, None]))
+        flux = (amplitude * cells).to(self.dtype)[..., None]
+        total = flux * wave
+        slopes = {}
+        if "x" in wanted:
+            slopes["x"] = total * (-1j * kx)
+        if "y" in wanted:
+            slopes["y"] = total * (-1j * ky)
+        if "magnitude" in wanted:
+            slopes["magnitude"] = -LN10_04 * total
+        if "flux" in wanted:
+            slopes["flux"] = cells * wave
+        return _Drawn(total, slopes)
+
+    def _plane(self, profile: ImageProfile, named: Mapping[str, Tensor], wanted: set[str], rows: Rows) -> _Drawn:
+        low = {name: value.to(self.dtype) for name, value in named.items()}
+        size = self.canvas.size if profile.convolved else (self.canvas.height, self.canvas.width)
+        if profile.convolved:
+            x, y = self.canvas.points()
+        else:
+            y_axis, x_axis = (torch.arange(n, device=rows.device, dtype=self.dtype) for n in size)
+            y, x = (grid.reshape(1, -1) for grid in torch.meshgrid(y_axis, x_axis, indexing="ij"))
+        x, y = x.expand(len(rows), -1), y.expand(len(rows), -1)
+        if profile.from_centre:
+            centre = self.centre[rows].to(self.dtype)
+            x, y = x - centre[:, :1], y - centre[:, 1:]
+        if not wanted:
+            f = profile.brightness(x, y, **low)
+            return _Drawn(f.expand_as(x).unflatten(1, size), {})
+        f, slopes = profile.slopes(x, y, low, wanted)
+        return _Drawn(f.unflatten(1, size), {name: image.unflatten(1, size) for name, image in slopes.items()})
+
+
+def _accumulate(images: dict[int, Tensor], key: int, image: Tensor) -> None:
+    images[key] = images[key] + image if key in images else image

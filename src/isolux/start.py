@@ -1,0 +1,381 @@
+"""Starting values from the image: where the central source is, how bright, how large, how flat.
+
+For each galaxy: the sky is the median of the good pixels near the stamp's edge; the source is the brightest
+smoothed pixel near the centre (or near a position that the user gave); its centre and shape are the fixed point
+of moments weighted by the Gaussian that has the same shape (adaptive moments: Bernstein & Jarvis 2002); its flux
+and half-light radius come from the growth of light in ellipses of that shape, out to where the light meets the
+noise. Components of a scene share the source: each radial component begins with an equal part of the light and
+the source's shape, bulges and bars smaller than the rest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from isolux.batch import Batch
+from isolux.errors import InputError, unknown_name
+from isolux.geometry import Ellipse, axis_offsets, wrap_angle
+from isolux.parameters import Column, Fixed, Free, Tied
+from isolux.profiles.base import ImageProfile, PointProfile, Profile, RadialProfile
+from isolux.scene import Scene
+from isolux.types import Images, PerGalaxy, Tensor, Values
+
+INNER_NAMES = ("bulge", "bar", "core", "nucleus", "centre", "center", "point")
+INNER, OUTER = 0.4, 1.3
+"""Half-light radii of inner and other components over the source's, in scenes of several."""
+SAME_PLACE = 5.0
+"""Components whose given centres are closer than this many pixels share the light there."""
+RINGS = 40
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """The source at a place, each (galaxy,).
+
+    Attributes
+    ----------
+    sky : Tensor
+        Level around it, flux a pixel.
+    x, y : Tensor
+        Centre in pixels.
+    flux : Tensor
+        Total flux above the sky.
+    radius : Tensor
+        Semi-major half-light radius in pixels, roughly corrected for the PSF.
+    axis_ratio, position_angle : Tensor
+        Shape, roughly corrected for the PSF; degrees from +y.
+    signal : Tensor
+        Signal-to-noise of the flux inside the half-light ellipse.
+    """
+
+    sky: PerGalaxy
+    x: PerGalaxy
+    y: PerGalaxy
+    flux: PerGalaxy
+    radius: PerGalaxy
+    axis_ratio: PerGalaxy
+    position_angle: PerGalaxy
+    signal: PerGalaxy
+
+
+def measure_source(batch: Batch, at: tuple[PerGalaxy, PerGalaxy] | None = None) -> Source:
+    """The central source of each stamp, or the one nearest to a position (x, y) each (galaxy,)."""
+    image, good = batch.image.double(), ~batch.mask
+    centre = torch.tensor([batch.width, batch.height], dtype=torch.float64, device=image.device).T.sub(1).div(2)
+    sky, noise = _sky(image, good, centre)
+    unit = noise.clamp_min(1e-300)[:, None, None]
+    light = torch.where(good, (image - sky[:, None, None]) / unit, torch.zeros_like(image))
+    x, y = _peak(light, good, centre, at)
+    psf_variance = _psf_variance(batch).to(image.device)
+    x, y, xx, yy, xy = _moments(light, x, y, psf_variance)
+    q, angle = _shape(xx - psf_variance, yy - psf_variance, xy)
+    flux, radius, signal = _growth(light, good, Ellipse(x[:, None], y[:, None], q[:, None], angle[:, None]))
+    radius = torch.sqrt((radius**2 - 1.39 * psf_variance).clamp_min(0.25 * psf_variance.clamp_min(0.25)))
+    return Source(sky, x, y, flux * noise, radius, q, angle, signal)
+
+
+def _sky(image: Images, good: Tensor, centre: Tensor) -> tuple[PerGalaxy, PerGalaxy]:
+    """Clipped median and scatter of the outer pixels of each stamp."""
+    rows, columns = torch.meshgrid(*(torch.arange(n, device=image.device) for n in image.shape[1:]), indexing="ij")
+    reach = torch.maximum(
+        ((columns - centre[:, :1, None]) / (centre[:, :1, None] + 0.5)).abs(),
+        ((rows - centre[:, 1:, None]) / (centre[:, 1:, None] + 0.5)).abs(),
+    )
+    outer = good & (reach > 0.8)
+    few = outer.flatten(1).sum(1) < 20
+    outer = torch.where(few[:, None, None], good, outer).flatten(1)
+    pixels = torch.where(outer, image.flatten(1), torch.nan)
+    for _ in range(3):
+        middle = pixels.nanmedian(1).values
+        scatter = 1.4826 * (pixels - middle[:, None]).abs().nanmedian(1).values
+        pixels = torch.where((pixels - middle[:, None]).abs() <= 3 * scatter[:, None], pixels, torch.nan)
+    middle = pixels.nanmedian(1).values
+    spread = torch.sqrt(torch.nanmean((pixels - middle[:, None]) ** 2, 1))
+    return middle, torch.where(spread > 0, spread, torch.ones_like(spread))
+
+
+def _peak(light: Images, good: Tensor, centre: Tensor, at: tuple[PerGalaxy, PerGalaxy] | None) -> tuple[Tensor, Tensor]:
+    """Brightest smoothed pixel, weighed down with distance from the centre or from the given position."""
+    galaxies, tall, wide = light.shape
+    smooth = functional.avg_pool2d(light[:, None], 5, 1, 2, count_include_pad=True)[:, 0]
+    rows, columns = torch.meshgrid(
+        *(torch.arange(n, device=light.device, dtype=light.dtype) for n in (tall, wide)), indexing="ij"
+    )
+    if at is None:
+        x0, y0, width = centre[:, 0], centre[:, 1], 0.12 * (centre.amin(1) * 2 + 1)
+    else:
+        x0, y0, width = (*(a.to(light) for a in at), torch.full_like(centre[:, 0], 3.0))
+    square = (columns - x0[:, None, None]) ** 2 + (rows - y0[:, None, None]) ** 2
+    score = smooth.clamp_min(0.0) * torch.exp(-0.5 * square / width[:, None, None] ** 2)
+    best = torch.where(good, score, torch.zeros_like(score)).flatten(1)
+    top, index = best.max(1)
+    found = top > 0
+    x = torch.where(found, (index % wide).to(light), x0)
+    y = torch.where(found, (index // wide).to(light), y0)
+    return x, y
+
+
+def _moments(light: Images, x: Tensor, y: Tensor, psf_variance: Tensor) -> tuple[Tensor, ...]:
+    """Centre and second moments of the Gaussian that best matches each source."""
+    tall, wide = light.shape[1:]
+    rows, columns = torch.meshgrid(
+        *(torch.arange(n, device=light.device, dtype=light.dtype) for n in (tall, wide)), indexing="ij"
+    )
+    first_x, first_y = x, y
+    xx = yy = (psf_variance + 4.0).clamp_max((min(tall, wide) / 6) ** 2)
+    xy = torch.zeros_like(xx)
+    for _ in range(25):
+        determinant = (xx * yy - xy**2)[:, None, None]
+        dx, dy = columns - x[:, None, None], rows - y[:, None, None]
+        distance = (yy[:, None, None] * dx**2 - 2 * xy[:, None, None] * dx * dy + xx[:, None, None] * dy**2) / determinant
+        weighted = light * torch.exp(-0.5 * distance.clamp(0, 200))
+        total = weighted.flatten(1).sum(1)
+        shift_x, shift_y = ((weighted * d).flatten(1).sum(1) / total for d in (dx, dy))
+        new = [2 * (weighted * d).flatten(1).sum(1) / total for d in (dx * dx, dy * dy, dx * dy)]
+        x1, y1 = x + 1.5 * shift_x.clamp(-1, 1), y + 1.5 * shift_y.clamp(-1, 1)
+        valid = (total > 0) & (new[0] > 0.2) & (new[1] > 0.2) & (new[0] * new[1] > 1.02 * new[2] ** 2)
+        valid &= (new[0] < (tall + wide) ** 2 / 40) & (new[1] < (tall + wide) ** 2 / 40)
+        valid &= ((x1 - first_x).abs() < 6) & ((y1 - first_y).abs() < 6)
+        x, y = torch.where(valid, x1, x), torch.where(valid, y1, y)
+        xx, yy, xy = (torch.where(valid, n, old) for n, old in zip(new, (xx, yy, xy), strict=True))
+    return x, y, xx, yy, xy
+
+
+def _shape(xx: Tensor, yy: Tensor, xy: Tensor) -> tuple[Tensor, Tensor]:
+    """Axis ratio and position angle of second moments."""
+    mean, half = 0.5 * (xx + yy), torch.sqrt(0.25 * (xx - yy) ** 2 + xy**2)
+    ratio = ((mean - half) / (mean + half)).clamp_min(0.0)
+    axis_ratio = torch.where(mean > half, torch.sqrt(ratio), torch.zeros_like(mean)).clamp(0.15, 0.95)
+    from_x = 0.5 * torch.atan2(2 * xy, xx - yy)
+    return axis_ratio, wrap_angle(torch.rad2deg(from_x) - 90.0, 180.0)
+
+
+def _growth(light: Images, good: Tensor, ellipse: Ellipse) -> tuple[Tensor, Tensor, Tensor]:
+    """Flux, half-light radius and signal-to-noise, in units of the noise of a pixel, from elliptical rings."""
+    galaxies, tall, wide = light.shape
+    rows, columns = torch.meshgrid(
+        *(torch.arange(n, device=light.device, dtype=light.dtype) for n in (tall, wide)), indexing="ij"
+    )
+    a, b = axis_offsets(ellipse, columns.reshape(1, -1), rows.reshape(1, -1))
+    radius = torch.sqrt(a**2 + (b / ellipse.axis_ratio) ** 2)
+    edges = torch.linspace(0, 1, RINGS + 1, device=light.device, dtype=light.dtype) ** 1.5 * (0.75 * math.hypot(tall, wide))
+    ring = torch.bucketize(radius, edges[1:]).clamp_max(RINGS)
+    counted = good.flatten(1).to(light)
+    empty = light.new_zeros(galaxies, RINGS + 1)
+    pixels = empty.scatter_add(1, ring, counted)[:, :RINGS]
+    flux = empty.scatter_add(1, ring, light.flatten(1) * counted)[:, :RINGS]
+    area = math.pi * ellipse.axis_ratio * (edges[1:] ** 2 - edges[:-1] ** 2)
+    mean = flux / pixels.clamp_min(1)
+    lit = (mean > 1.0 / torch.sqrt(pixels.clamp_min(1))) & (pixels > 0)
+    lit = lit | (torch.arange(RINGS, device=light.device) < 2) | ((pixels == 0) & (torch.arange(RINGS, device=light.device) < 8))
+    inside = torch.cumprod(lit.to(light), 1)
+    growth = torch.cumsum(mean * area * inside, 1)
+    total = growth[:, -1]
+    safe = torch.where(total > 0, total, torch.ones_like(total))
+    fraction = torch.cat([torch.zeros_like(safe[:, None]), growth / safe[:, None]], 1)
+    reached = (fraction >= 0.5).to(torch.int64).argmax(1).clamp_min(1)
+    low, high = (fraction.gather(1, (reached - k)[:, None])[:, 0] for k in (1, 0))
+    step = ((0.5 - low) / (high - low).clamp_min(1e-9)).clamp(0, 1)
+    half = edges[reached - 1] + step * (edges[reached] - edges[reached - 1])
+    half = torch.where(total > 0, half, torch.full_like(half, 2.0)).clamp_min(0.5)
+    within = math.pi * ellipse.axis_ratio[:, 0] * half**2
+    least = 3 * torch.sqrt(within)
+    return torch.where(total > least, total, least), half, total / (2 * torch.sqrt(within))
+
+
+def _psf_variance(batch: Batch) -> PerGalaxy:
+    """Variance in pixels squared of the Gaussian with the same peak as the PSF."""
+    if batch.psf is None:
+        return torch.zeros(len(batch), dtype=torch.float64)
+    peak = batch.psf.double().flatten(1).amax(1).clamp(1e-6, 1.0)
+    variance = 1 / (2 * math.pi * peak) / batch.psf_oversampling**2
+    return variance.expand(len(batch)) if len(variance) == 1 else variance
+
+
+def starting_values(
+    scene: Scene, batch: Batch, table: Mapping[str, Any] | None = None
+) -> tuple[Values, tuple[bool, ...]]:
+    """Starting and fixed values (galaxy, parameter), and which columns were estimated from the image.
+
+    A value is taken from the table, else from the scene, else from the image.
+
+    Parameters
+    ----------
+    scene : Scene
+        Says what is given.
+    batch : Batch
+        The images.
+    table : mapping, optional
+        Arrays (galaxy,) by full parameter name, and the columns that :class:`Column` settings name. Entries
+        for parameters override the scene's starting values.
+
+    Raises
+    ------
+    InputError
+        For columns or parameters that do not exist, and arrays of the wrong length.
+    """
+    table = dict(table or {})
+    _check_columns(scene, table)
+    given = {p.full_name: _given(p.full_name, p.setting, table, batch) for p in scene.parameters}
+    guesses = _Guesses(scene, batch, given)
+    pieces, estimated = [], []
+    for entry in scene.parameters:
+        value = given[entry.full_name]
+        size = entry.parameter.size
+        estimated += [value is None] * size
+        if value is None:
+            value = guesses.value(entry.full_name)
+        if value.ndim == 1:
+            value = value[:, None].expand(-1, size)
+        pieces.append(value.cpu())
+    return torch.cat(pieces, 1).to(batch.image.device), tuple(estimated)
+
+
+def explicit_values(scene: Scene, galaxies: int) -> Values:
+    """Values (galaxy, parameter) that the scene itself gives; tied ones are computed."""
+    from isolux.parameters import build_map
+
+    pieces = []
+    for entry in scene.parameters:
+        value = _number(entry.setting, galaxies)
+        if value is None and entry.parameter.default is not None:
+            value = torch.full((galaxies,), float(entry.parameter.default), dtype=torch.float64)
+        if value is None and isinstance(entry.setting, Tied):
+            value = torch.full((galaxies,), torch.nan, dtype=torch.float64)
+        if value is None:
+            raise InputError(f"{entry.full_name} has no value: give one in the scene")
+        pieces.append(value[:, None].expand(-1, entry.parameter.size) if value.ndim == 1 else value)
+    values = torch.cat(pieces, 1)
+    return build_map(scene.parameters, values, torch.ones(galaxies)).complete(values)
+
+
+def _number(setting: Free | Fixed | Tied, galaxies: int) -> Tensor | None:
+    """The number in a setting, one a galaxy; None where there is none."""
+    if isinstance(setting, Tied):
+        return None
+    raw = setting.start if isinstance(setting, Free) else setting.value
+    if raw is None or isinstance(raw, Column):
+        return None
+    value = torch.as_tensor(raw, dtype=torch.float64)
+    if value.ndim == 0:
+        return value.expand(galaxies)
+    if len(value) != galaxies:
+        raise InputError(f"an array of {len(value)} starting values for {galaxies} galaxies")
+    return value
+
+
+def _given(name: str, setting: Free | Fixed | Tied, table: Mapping[str, Any], batch: Batch) -> Tensor | None:
+    """The value from table or scene; None where it is to be estimated, NaN where a tie gives it."""
+    if isinstance(setting, Tied):
+        return torch.full((len(batch),), torch.nan, dtype=torch.float64)
+    raw = setting.start if isinstance(setting, Free) else setting.value
+    column = raw.name if isinstance(raw, Column) else name
+    if column in table:
+        value = torch.as_tensor(table[column], dtype=torch.float64)
+        value = value.expand(len(batch)) if value.ndim == 0 else value
+        if len(value) != len(batch):
+            raise InputError(f"column {column!r} has {len(value)} values for {len(batch)} galaxies")
+        return value
+    return _number(setting, len(batch))
+
+
+def _check_columns(scene: Scene, table: Mapping[str, Any]) -> None:
+    names = {p.full_name for p in scene.parameters}
+    wanted = set()
+    for entry in scene.parameters:
+        raw = getattr(entry.setting, "start", None) if isinstance(entry.setting, Free) else None
+        raw = entry.setting.value if isinstance(entry.setting, Fixed) else raw
+        if isinstance(raw, Column):
+            wanted.add(raw.name)
+            if raw.name not in table:
+                raise unknown_name("column", raw.name, table)
+    for key in table:
+        if "." in key and key not in names | wanted:
+            raise unknown_name("parameter in the table of starting values", key, names)
+
+
+class _Guesses:
+    """Estimates for the parameters that nobody gave, measured at most once a component's position."""
+
+    def __init__(self, scene: Scene, batch: Batch, given: Mapping[str, Tensor | None]) -> None:
+        self.scene, self.batch, self.given = scene, batch, given
+        self.measured: dict[str, Source] = {}
+
+    def value(self, full_name: str) -> Tensor:
+        """Starting value (galaxy,) of a parameter."""
+        name, short = full_name.split(".", 1)
+        profile = self.scene.components[name]
+        parameter = profile.settings[short][0]
+        if parameter.guess == "sky":
+            return self.source(None).sky * parameter.guess_factor
+        if short in ("x", "y", "axis_ratio", "position_angle") and not isinstance(profile, ImageProfile):
+            return getattr(self.source(name), short)
+        if parameter.guess == "radius":
+            return self.radius(name) * parameter.guess_factor
+        if short in ("magnitude", "flux", "intensity") and not isinstance(profile, ImageProfile):
+            return self.amplitude(name, profile, short)
+        if parameter.default is None:
+            raise InputError(f"{full_name} has no starting value: give one")
+        return torch.full((len(self.batch),), float(parameter.default), dtype=torch.float64)
+
+    def source(self, name: str | None) -> Source:
+        """The source at a component's position: the central one unless the position was given."""
+        at = None
+        if name is not None:
+            x, y = self._position(name)
+            at = None if x is None or y is None else (x, y)
+        key = "" if at is None else str(name)
+        if key not in self.measured:
+            self.measured[key] = measure_source(self.batch, at)
+        return self.measured[key]
+
+    def radius(self, name: str) -> Tensor:
+        """Half-light radius for a component, smaller for inner ones where several share the source."""
+        several = INNER if any(word in name.lower() for word in INNER_NAMES) else OUTER
+        radius = self.source(name).radius
+        return torch.where(self._sharing(name) > 1, radius * several, radius)
+
+    def amplitude(self, name: str, profile: Profile, short: str) -> Tensor:
+        """The source's flux, shared among the components that sit on it."""
+        flux = self.source(name).flux / self._sharing(name)
+        if short == "flux":
+            return flux
+        if short == "magnitude":
+            return self.batch.zero_point.to(flux) - 2.5 * torch.log10(flux.clamp_min(1e-300))
+        assert isinstance(profile, RadialProfile)
+        shape = {p.name: self._known(f"{name}.{p.name}")[:, None] for p in profile.parameters}
+        return flux / (profile.total(**shape)[:, 0] * self._known(f"{name}.axis_ratio"))
+
+    def _known(self, full_name: str) -> Tensor:
+        value = self.given[full_name]
+        return self.value(full_name) if value is None else value
+
+    def _position(self, name: str) -> tuple[Tensor | None, Tensor | None]:
+        """The given centre of a component, through ties to another component's centre."""
+        for _ in range(len(self.scene.components)):
+            setting = self.scene.components[name].settings["x"][1]
+            if not (isinstance(setting, Tied) and isinstance(setting.to, str) and setting.to.endswith(".x")):
+                break
+            name = setting.to.rsplit(".", 1)[0]
+        x, y = self.given[f"{name}.x"], self.given[f"{name}.y"]
+        return (None, None) if x is None or y is None else (x, y)
+
+    def _sharing(self, name: str) -> Tensor:
+        """Number (galaxy,) of components that sit on the same source as this one, itself included."""
+        x, y = self._position(name)
+        count = torch.ones(len(self.batch), dtype=torch.float64)
+        for other, profile in self.scene.components.items():
+            if other == name or isinstance(profile, ImageProfile):
+                continue
+            there_x, there_y = self._position(other)
+            if x is None and there_x is None:
+                count = count + 1
+            elif x is not None and y is not None and there_x is not None and there_y is not None:
+                count = count + (torch.hypot(x - there_x, y - there_y) < SAME_PLACE)
+        return count
