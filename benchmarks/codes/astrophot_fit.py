@@ -3,7 +3,8 @@
 import astrophot
 import numpy as np
 import torch
-from common import Fits, Galaxies, arguments, intensity, magnitude, run
+from common import Fits, Galaxies, arguments, run
+from sersic import intensity, magnitude
 
 torch.set_num_threads(1)
 astrophot.config.set_logging_output(stdout=False)

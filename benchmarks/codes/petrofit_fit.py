@@ -8,7 +8,8 @@ import warnings
 import numpy as np
 import petrofit
 from astropy.modeling import fitting, models
-from common import Fits, Galaxies, arguments, intensity, magnitude, run
+from common import Fits, Galaxies, arguments, run
+from sersic import intensity, magnitude
 
 warnings.simplefilter("ignore")
 

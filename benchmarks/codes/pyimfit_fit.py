@@ -2,7 +2,8 @@
 
 import numpy as np
 import pyimfit
-from common import Fits, Galaxies, arguments, intensity, magnitude, run
+from common import Fits, Galaxies, arguments, run
+from sersic import intensity, magnitude
 
 
 def component(label: str, start: dict[str, float], n: list, zero_point: float) -> dict:
