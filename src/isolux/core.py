@@ -20,9 +20,9 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from isolux.geometry import Ellipse, pixel_offsets
+from isolux.geometry import Ellipse, Offsets, pixel_offsets
 from isolux.psf import Canvas
-from isolux.types import Maps, Points, Tensor
+from isolux.types import Points, Tensor
 
 WINDOW = 2.5
 """Scale s of the window along the minor axis, in grid spacings."""
@@ -68,35 +68,49 @@ def nodes_around(ellipse: Ellipse, spacing: float, dtype: torch.dtype) -> Nodes:
     return Nodes(u * cos, u * sin * q, area, scale)
 
 
-def window_complement(major: Points, minor: Points, axis_ratio: Tensor, scale: Tensor) -> Points:
-    """1 - w at points given along the axes."""
-    b = minor / axis_ratio
-    square = torch.addcmul(major * major, b, b) / (scale * scale)
-    return -torch.expm1(-square * square)
+def window_complement(ellipse: Ellipse, offsets: Offsets, scale: Tensor) -> Points:
+    """1 - w at points of the grid."""
+    if ellipse.boxiness is None:
+        fourth = offsets.radius**4
+    else:
+        fourth = torch.addcmul(offsets.major**2, offsets.stretched, offsets.stretched) ** 2
+    return -torch.expm1(fourth * (-1 / scale**4))
 
 
-def spread(canvas: Canvas, ellipse: Ellipse, nodes: Nodes, light: Tensor, maps: Maps) -> Maps:
-    """Add the light at nodes (galaxy, map, node), weighted, to maps (galaxy, map, y, x) on the canvas.
+@dataclasses.dataclass(frozen=True)
+class Deposit:
+    """Low-passed light of the nodes, ready to be added to the grid.
 
-    Light of a node within a kernel's width of the canvas's edge, or beyond it, is cut off there.
+    Attributes
+    ----------
+    light : Tensor
+        (galaxy, map, cell): what to add.
+    cell : Tensor
+        (galaxy, cell): to which points of the flattened grid.
+    """
+
+    light: Tensor
+    cell: Tensor
+
+
+def deposit(canvas: Canvas, ellipse: Ellipse, nodes: Nodes, light: Tensor) -> Deposit:
+    """Spread the light (galaxy, map, node) of nodes over the grid around each centre.
+
+    Light within a kernel's width of the canvas's edge, or beyond it, is cut off there.
     """
     dx, dy = pixel_offsets(ellipse, nodes.major, nodes.minor)
     (top, left), (rows, columns) = canvas.origin, canvas.size
     half = math.ceil(REACH * WINDOW * LONGEST) + TAPER
-    centre_y, centre_x = (ellipse.y - top) / canvas.spacing, (ellipse.x - left) / canvas.spacing
-    kernel_y, first_y = _kernel(centre_y, dy / canvas.spacing, half)
-    kernel_x, first_x = _kernel(centre_x, dx / canvas.spacing, half)
-    weighted = (light * nodes.weight[:, None]).transpose(1, 2)
+    kernel_y, first_y = _kernel((ellipse.y - top) / canvas.spacing, dy / canvas.spacing, half)
+    kernel_x, first_x = _kernel((ellipse.x - left) / canvas.spacing, dx / canvas.spacing, half)
     side = 2 * half + 1
-    galaxies, count = len(dx), maps.shape[1]
-    patch = torch.bmm((weighted[..., None] * kernel_x[:, :, None, :]).flatten(2).transpose(1, 2), kernel_y)
-    patch = patch.view(galaxies, count, side, side)
+    lit = (light * nodes.weight[:, None])[:, :, None, :] * kernel_x.transpose(1, 2)[:, None]
+    patch = torch.bmm(lit.flatten(1, 2), kernel_y).view(*light.shape[:2], side, side)
     index_x, inside_x = _clip(first_x, side, columns)
     index_y, inside_y = _clip(first_y, side, rows)
     patch = patch * (inside_x[:, :, None] & inside_y[:, None, :])[:, None]
-    index = (index_y[:, None, :] * columns + index_x[:, :, None]).flatten(1)
-    flat = maps.flatten(2)
-    return flat.scatter_add(2, index[:, None].expand(-1, count, -1), patch.flatten(2)).view(maps.shape)
+    cell = index_y[:, None, :] * columns + index_x[:, :, None]
+    return Deposit(patch.flatten(2), cell.flatten(1))
 
 
 def _kernel(centre: Tensor, offset: Points, half: int) -> tuple[Tensor, Tensor]:

@@ -43,14 +43,16 @@ class Offsets:
 
     Attributes
     ----------
-    major, minor : Tensor
-        Offsets along the two axes, in pixels.
+    major : Tensor
+        Offset along the major axis, in pixels.
+    stretched : Tensor
+        Offset along the minor axis over the axis ratio, b / q.
     radius : Tensor
         Elliptical radius in pixels.
     """
 
     major: Points
-    minor: Points
+    stretched: Points
     radius: Points
 
 
@@ -61,6 +63,15 @@ def axis_offsets(ellipse: Ellipse, x: Points, y: Points) -> tuple[Points, Points
     return dy * cos - dx * sin, dx * cos + dy * sin
 
 
+def grid_offsets(ellipse: Ellipse, x: Tensor, y: Tensor) -> tuple[Points, Points]:
+    """The same for all points of a grid, given the positions (x,) of its columns and (y,) of its rows."""
+    sin, cos = _sin_cos(ellipse)
+    dx, dy = x - ellipse.x, y - ellipse.y
+    major = (dy * cos)[:, :, None] - (dx * sin)[:, None, :]
+    minor = (dy * sin)[:, :, None] + (dx * cos)[:, None, :]
+    return major.flatten(1), minor.flatten(1)
+
+
 def pixel_offsets(ellipse: Ellipse, major: Points, minor: Points) -> tuple[Points, Points]:
     """Offsets (X - x, Y - y) of positions given along the axes: the inverse of :func:`axis_offsets`."""
     sin, cos = _sin_cos(ellipse)
@@ -69,14 +80,15 @@ def pixel_offsets(ellipse: Ellipse, major: Points, minor: Points) -> tuple[Point
 
 def locate(ellipse: Ellipse, major: Points, minor: Points) -> Offsets:
     """Elliptical radius of positions given along the axes."""
-    b = minor / ellipse.axis_ratio
+    stretched = minor * (1 / ellipse.axis_ratio)
     if ellipse.boxiness is None:
-        radius = torch.sqrt(torch.addcmul(major * major, b, b).clamp_min(SMALLEST_RADIUS**2))
+        square = torch.addcmul(major * major, stretched, stretched)
+        radius = torch.sqrt(square.clamp_min(SMALLEST_RADIUS**2))
     else:
         power = ellipse.boxiness + 2
-        total = major.abs().clamp_min(SMALLEST_RADIUS) ** power + b.abs().clamp_min(SMALLEST_RADIUS) ** power
-        radius = total ** (1 / power)
-    return Offsets(major, minor, radius)
+        u, v = (offset.abs().clamp_min(SMALLEST_RADIUS) for offset in (major, stretched))
+        radius = (u**power + v**power) ** (1 / power)
+    return Offsets(major, stretched, radius)
 
 
 def chain(ellipse: Ellipse, offsets: Offsets, slope: Points, wanted: set[str]) -> dict[str, Points]:
@@ -98,30 +110,30 @@ def chain(ellipse: Ellipse, offsets: Offsets, slope: Points, wanted: set[str]) -
     dict of str to Tensor
         dI/dp for each wanted parameter; per degree for the angle.
     """
-    a, b, r, q = offsets.major, offsets.minor, offsets.radius, ellipse.axis_ratio
+    a, c, r, q = offsets.major, offsets.stretched, offsets.radius, ellipse.axis_ratio
     maps: dict[str, Points] = {}
     if ellipse.boxiness is None:
-        by_major = slope / r
-        by_minor = by_major * b / (q * q)
-        by_major = by_major * a
+        by_radius = slope / r
+        by_major, by_stretched = by_radius * a, by_radius * c
     else:
         power = ellipse.boxiness + 2
-        u, v = a.abs().clamp_min(SMALLEST_RADIUS), (b / q).abs().clamp_min(SMALLEST_RADIUS)
+        u, v = a.abs().clamp_min(SMALLEST_RADIUS), c.abs().clamp_min(SMALLEST_RADIUS)
         by_major = slope * (u / r) ** (power - 1) * torch.sign(a)
-        by_minor = slope * (v / r) ** (power - 1) * torch.sign(b) / q
+        by_stretched = slope * (v / r) ** (power - 1) * torch.sign(c)
         if "boxiness" in wanted:
             share = (u / r) ** power
             logs = share * torch.log(u) + (1 - share) * torch.log(v)
             maps["boxiness"] = slope * r * (logs - torch.log(r)) / power
     sin, cos = _sin_cos(ellipse)
     if "x" in wanted:
-        maps["x"] = by_major * sin - by_minor * cos
+        maps["x"] = torch.addcmul(by_major * sin, by_stretched, -cos / q)
     if "y" in wanted:
-        maps["y"] = -by_major * cos - by_minor * sin
+        maps["y"] = torch.addcmul(by_major * -cos, by_stretched, -sin / q)
     if "axis_ratio" in wanted:
-        maps["axis_ratio"] = by_minor * b / -q
+        maps["axis_ratio"] = by_stretched * c * (-1 / q)
     if "position_angle" in wanted:
-        maps["position_angle"] = (by_minor * a - by_major * b) * DEGREE
+        turn = by_stretched * a * (DEGREE / q)
+        maps["position_angle"] = torch.addcmul(turn, by_major * c, -q * DEGREE)
     return maps
 
 

@@ -98,7 +98,7 @@ class ChiSquare:
         flat = maps.flatten(2)
         other = flat if self.resample is None else flat * self.resample(rows).flatten(1)[:, None]
         products = torch.bmm(flat, other.transpose(1, 2)).double()
-        cost = torch.linalg.vecdot(flat[:, 0], other[:, 0]).double()
+        cost = (flat[:, 0] * other[:, 0]).sum(1, dtype=torch.float64)
         turn = self.parameters.slot_jacobian(theta, values, galaxies)
         gradient = (products[:, None, 0, 1:] @ turn)[:, 0]
         hessian = turn.transpose(1, 2) @ products[:, 1:, 1:] @ turn

@@ -15,20 +15,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
 from isolux import core
 from isolux.batch import Batch
 from isolux.errors import InputError, unknown_name
-from isolux.geometry import Ellipse, axis_offsets, chain, locate, superellipse_area
+from isolux.geometry import Ellipse, Offsets, chain, grid_offsets, locate, superellipse_area
 from isolux.parameters import ScaledParameter, column_names
 from isolux.profiles.base import ImageProfile, PointProfile, Profile, RadialProfile
 from isolux.psf import Canvas, make_canvas
-from isolux.types import Images, Maps, Rows, Tensor, Values
+from isolux.types import Images, Maps, Points, Rows, Tensor, Values
 
 LN10_04 = 0.4 * math.log(10)
+NEARLY_ZERO = 1e-30
+"""Stands for an amplitude of zero where slopes are expressed as shares of it."""
 
 
 class Scene:
@@ -105,10 +107,14 @@ class _Part:
 
 @dataclasses.dataclass(frozen=True)
 class _Drawn:
-    """A component's brightness and derivative images by parameter name, before they are put together."""
+    """A component's brightness and derivative images by parameter name, before they are put together.
+
+    ``deposit`` holds what is still to be added to them: the total first, then the slopes in order.
+    """
 
     total: Tensor
     slopes: dict[str, Tensor]
+    deposit: core.Deposit | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,6 +186,7 @@ class Renderer:
             Number of slots.
         """
         sharp: dict[int, Tensor] = {}
+        cores: list[tuple[core.Deposit, list[int]]] = []
         spectra: dict[int, Tensor] = {}
         plain: dict[int, Tensor] = {}
         for part in self.parts:
@@ -194,67 +201,66 @@ class Renderer:
                 case ImageProfile() as profile:
                     drawn = self._plane(profile, named, wanted, rows)
                     target = sharp if profile.convolved else plain
-            _accumulate(target, 0, drawn.total)
-            for name, image in drawn.slopes.items():
-                _accumulate(target, 1 + (slot_of[name] or 0), image)
-        return self._assemble(sharp, spectra, plain, rows, 1 + count)
+            places = [0, *(1 + (slot_of[name] or 0) for name in drawn.slopes)]
+            for place, image in zip(places, (drawn.total, *drawn.slopes.values()), strict=True):
+                _accumulate(target, place, image)
+            if drawn.deposit is not None:
+                cores.append((drawn.deposit, places))
+        return self._assemble(_planes(sharp, cores), spectra, plain, rows, 1 + count)
 
     def _assemble(
-        self, sharp: dict[int, Tensor], spectra: dict[int, Tensor], plain: dict[int, Tensor], rows: Rows, count: int
+        self,
+        sharp: tuple[list[int], Tensor | None],
+        spectra: dict[int, Tensor],
+        plain: dict[int, Tensor],
+        rows: Rows,
+        count: int,
     ) -> Maps:
         """Convolve what the PSF blurs, add what it does not."""
-        shape = (len(rows), count, self.canvas.height, self.canvas.width)
-        blurred = sorted({*sharp, *spectra})
-        if blurred == list(range(count)) and not spectra and not plain:
-            return self.canvas.convolve(torch.stack([sharp[k] for k in blurred], 1), rows)
-        maps = torch.zeros(shape, dtype=self.dtype, device=rows.device)
-        if blurred:
-            flat = [k for k in blurred if k in sharp]
-            if flat:
-                transformed = torch.fft.rfft2(torch.stack([sharp[k] for k in flat], 1))
-                for position, k in enumerate(flat):
-                    _accumulate(spectra, k, transformed[:, position])
+        places, planes = sharp
+        if planes is not None:
+            transformed = torch.fft.rfft2(planes)
+            if not spectra:
+                blurred, drawn = places, self.canvas.from_fourier(transformed, rows)
+            for position, place in enumerate(places if spectra else []):
+                _accumulate(spectra, place, transformed[:, position])
+        if spectra:
+            blurred = sorted(spectra)
             drawn = self.canvas.from_fourier(torch.stack([spectra[k] for k in blurred], 1), rows)
-            maps = maps.index_copy(1, torch.tensor(blurred, device=rows.device), drawn)
-        for k, image in plain.items():
-            maps = maps.index_add(1, torch.tensor([k], device=rows.device), image[:, None])
+        if planes is None and not spectra:
+            blurred = []
+        if len(blurred) == count:
+            maps = drawn
+        else:
+            size = (self.canvas.height, self.canvas.width)
+            maps = torch.zeros(len(rows), count, *size, dtype=self.dtype, device=rows.device)
+            for position, place in enumerate(blurred):
+                maps[:, place] = drawn[:, position]
+        for place, image in plain.items():
+            maps[:, place] += image
         return maps
 
     def _radial(self, profile: RadialProfile, named: Mapping[str, Tensor], wanted: set[str], rows: Rows) -> _Drawn:
-        names = [parameter.name for parameter in profile.parameters]
         scale, scale_slopes = self._amplitude(profile, named, wanted, rows)
         low = {name: value.to(self.dtype) for name, value in named.items()}
-        ellipse = Ellipse(
-            low["x"],
-            low["y"],
-            low["axis_ratio"],
-            low["position_angle"],
-            low["boxiness"] if profile.has_boxiness else None,
-        )
+        boxiness = low["boxiness"] if profile.has_boxiness else None
+        ellipse = Ellipse(low["x"], low["y"], low["axis_ratio"], low["position_angle"], boxiness)
+        shape = {parameter.name: low[parameter.name] for parameter in profile.parameters}
         nodes = core.nodes_around(ellipse, self.canvas.spacing, self.dtype)
-        grid_x, grid_y = self.canvas.points()
-        major, minor = axis_offsets(ellipse, grid_x, grid_y)
-        complement = core.window_complement(major, minor, ellipse.axis_ratio, nodes.scale)
-        offsets = locate(ellipse, torch.cat([major, nodes.major], 1), torch.cat([minor, nodes.minor], 1))
-        shape = {name: low[name] for name in names}
-        if not wanted:
-            light = [scale * profile.brightness(offsets.radius, **shape)]
-            order: list[str] = []
-        else:
-            f, by_radius, by_shape = profile.slopes(offsets.radius, shape, wanted & set(names))
-            slopes = {name: scale * image for name, image in by_shape.items()}
-            by_ellipse = wanted & {"x", "y", "axis_ratio", "position_angle", "boxiness"}
-            if by_ellipse:
-                slopes |= chain(ellipse, offsets, scale * by_radius, by_ellipse)
-            for name, slope in scale_slopes.items():
-                slopes[name] = torch.addcmul(slopes[name], slope, f) if name in slopes else slope * f
-            order = list(slopes)
-            light = [scale * f, *slopes.values()]
-        maps = torch.stack(light, 1)
-        cells = grid_x.shape[1]
-        grid = (maps[..., :cells] * complement[:, None]).unflatten(2, self.canvas.size)
-        grid = core.spread(self.canvas, ellipse, nodes, maps[..., cells:], grid)
-        return _Drawn(grid[:, 0], {name: grid[:, 1 + k] for k, name in enumerate(order)})
+        y_axis, x_axis = self.canvas.axes()
+        on_grid = locate(ellipse, *grid_offsets(ellipse, x_axis, y_axis))
+        at_nodes = locate(ellipse, nodes.major, nodes.minor)
+        complement = core.window_complement(ellipse, on_grid, nodes.scale)
+        brightness = _Brightness(profile, shape, ellipse, scale_slopes, wanted)
+        total, slopes = brightness.at(on_grid, scale * complement, scale)
+        core_total, core_slopes = brightness.at(at_nodes, scale, scale)
+        light = torch.stack([core_total, *(core_slopes[name] for name in slopes)], 1)
+        size = self.canvas.size
+        return _Drawn(
+            total.unflatten(1, size),
+            {name: image.unflatten(1, size) for name, image in slopes.items()},
+            core.deposit(self.canvas, ellipse, nodes, light),
+        )
 
     def _amplitude(
         self, profile: RadialProfile, named: Mapping[str, Tensor], wanted: set[str], rows: Rows
@@ -263,38 +269,33 @@ class Renderer:
         amplitude = named[profile.amplitude]
         if profile.amplitude == "intensity":
             one = torch.ones_like(amplitude, dtype=self.dtype)
-            return amplitude.to(self.dtype), {"intensity": one} if "intensity" in wanted else {}
-        names = [parameter.name for parameter in profile.parameters]
-        shape = {name: named[name] for name in names}
-        q = named["axis_ratio"]
-        total = profile.total(**shape) * q
-        slopes: dict[str, Tensor] = {}
-        if profile.has_boxiness:
-            area = superellipse_area(named["boxiness"])
-            total = total * area
+            scale = torch.where(amplitude == 0, NEARLY_ZERO, amplitude).to(self.dtype)
+            return scale, {"intensity": one} if "intensity" in wanted else {}
+        shape = [parameter.name for parameter in profile.parameters]
+        factors = {name: named[name] for name in [*shape, "axis_ratio"] if name in wanted}
+        if profile.has_boxiness and "boxiness" in wanted:
+            factors["boxiness"] = named["boxiness"]
+        logarithm, by_factor = _log_slopes(lambda v: self._log_total(profile, {**named, **v}), factors)
+        total = torch.exp(logarithm)
         if profile.amplitude == "magnitude":
             flux = 10 ** (-0.4 * (amplitude - self.zero_point[rows, None]))
             by_amplitude = -LN10_04 * flux / total
         else:
             flux, by_amplitude = amplitude, 1 / total
-        scale = flux / total
+        scale = torch.where(flux == 0, NEARLY_ZERO, flux / total)
+        slopes = {name: -scale * slope for name, slope in by_factor.items()}
         if profile.amplitude in wanted:
             slopes[profile.amplitude] = by_amplitude
-        if "axis_ratio" in wanted:
-            slopes["axis_ratio"] = -scale / q
-        if "boxiness" in wanted:
-            b = named["boxiness"]
-            _, by_b = torch.func.jvp(superellipse_area, (b,), (torch.ones_like(b),))
-            slopes["boxiness"] = -scale * by_b / area
-        for name in wanted & set(names):
-            others = {key: value for key, value in shape.items() if key != name}
-            one, by_name = torch.func.jvp(
-                lambda v, name=name, others=others: profile.total(**{name: v}, **others),
-                (shape[name],),
-                (torch.ones_like(shape[name]),),
-            )
-            slopes[name] = -scale * by_name / one
         return scale.to(self.dtype), {name: slope.to(self.dtype) for name, slope in slopes.items()}
+
+    @staticmethod
+    def _log_total(profile: RadialProfile, named: Mapping[str, Tensor]) -> Tensor:
+        """Logarithm of the flux (row, 1) at unit intensity."""
+        shape = {parameter.name: named[parameter.name] for parameter in profile.parameters}
+        total = profile.total(**shape) * named["axis_ratio"]
+        if profile.has_boxiness:
+            total = total * superellipse_area(named["boxiness"])
+        return torch.log(total)
 
     def _point(self, profile: PointProfile, named: Mapping[str, Tensor], wanted: set[str], rows: Rows) -> _Drawn:
         ky, kx = self.canvas.frequencies()
@@ -335,6 +336,62 @@ class Renderer:
             return _Drawn(f.expand_as(x).unflatten(1, size), {})
         f, slopes = profile.slopes(x, y, low, wanted)
         return _Drawn(f.unflatten(1, size), {name: image.unflatten(1, size) for name, image in slopes.items()})
+
+
+@dataclasses.dataclass(frozen=True)
+class _Brightness:
+    """Surface brightness of a radial profile, and its derivatives, at any points."""
+
+    profile: RadialProfile
+    shape: Mapping[str, Tensor]
+    ellipse: Ellipse
+    scale_slopes: Mapping[str, Tensor]
+    wanted: set[str]
+
+    def at(self, offsets: Offsets, weight: Tensor, scale: Tensor) -> tuple[Points, dict[str, Points]]:
+        """Brightness times ``weight``, which is the amplitude ``scale`` times any function of position."""
+        if not self.wanted:
+            return weight * self.profile.brightness(offsets.radius, **self.shape), {}
+        f, by_radius, by_shape = self.profile.slopes(offsets.radius, self.shape, self.wanted & set(self.shape))
+        light = weight * f
+        slopes = {name: weight * image for name, image in by_shape.items()}
+        by_ellipse = self.wanted & {"x", "y", "axis_ratio", "position_angle", "boxiness"}
+        if by_ellipse:
+            slopes |= chain(self.ellipse, offsets, weight * by_radius, by_ellipse)
+        for name, slope in self.scale_slopes.items():
+            share = slope / scale
+            slopes[name] = torch.addcmul(slopes[name], light, share) if name in slopes else light * share
+        return light, slopes
+
+
+def _log_slopes(
+    function: Callable[[dict[str, Tensor]], Tensor], values: dict[str, Tensor]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """A function of per-galaxy numbers, and its derivative for each of them, all galaxies at once."""
+    if not values:
+        return function({}), {}
+    with torch.enable_grad():
+        leaves = {name: value.detach().requires_grad_() for name, value in values.items()}
+        result = function(leaves)
+        slopes = torch.autograd.grad(result.sum(), list(leaves.values()))
+    return result.detach(), dict(zip(leaves, slopes, strict=True))
+
+
+def _planes(
+    sharp: Mapping[int, Tensor], cores: Sequence[tuple[core.Deposit, list[int]]]
+) -> tuple[list[int], Tensor | None]:
+    """The grid maps in order of their places, with the light of the cores added."""
+    if not sharp:
+        return [], None
+    places = sorted(sharp)
+    planes = torch.stack([sharp[place] for place in places], 1)
+    flat = planes.flatten(1)
+    cells = planes.shape[2] * planes.shape[3]
+    for light, at in cores:
+        offset = torch.tensor([places.index(place) * cells for place in at], device=flat.device)
+        index = light.cell[:, None, :] + offset[None, :, None]
+        flat.scatter_add_(1, index.flatten(1), light.light.flatten(1))
+    return places, planes
 
 
 def _accumulate(images: dict[int, Tensor], key: int, image: Tensor) -> None:

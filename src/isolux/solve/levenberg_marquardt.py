@@ -6,7 +6,8 @@ Near a point the sum of squares of each problem is the quadratic
 
 and the step d solves (H + lambda diag H) d = g. A step that lowers the true sum is taken and lambda shrinks
 towards Gauss-Newton; one that does not is refused and lambda grows. A problem has converged when the decrease
-that its quadratic still promises is below ``tolerance``; that last step is then taken on trust.
+that its quadratic still promises is below ``tolerance``, and that last step is then taken on trust; or when a
+step is refused that changed the sum by less than ``tolerance``, which is the arithmetic's own noise.
 
 Bounds: an unknown at its bound that would be pushed outwards is held there, and a step that would cross a
 bound ends on it while the others are solved again.
@@ -115,6 +116,8 @@ class _Search:
     def _accept(self, rows: Rows, found: Linearised, fresh: Tensor) -> None:
         """Take the trial points that lower the sum of squares; set the damping by how well it was foretold."""
         better = found.finite & (found.cost < self.cost[rows])
+        level = ~better & ((found.cost - self.cost[rows]).abs() <= self.options.tolerance)
+        self.status[rows] = torch.where(level, int(Status.CONVERGED), self.status[rows])
         gain = (self.cost[rows] - found.cost) / self.promised[rows]
         damping = self.damping[rows]
         grown = torch.where(better, torch.where(gain < 0.25, damping * 2, damping), damping * 10)
@@ -134,9 +137,9 @@ class _Search:
         lower, upper = self.lower[rows], self.upper[rows]
         step = bounded_step(theta, gradient, hessian, self.damping[rows], lower, upper)
         promised = 2 * (gradient * step).sum(1) - (step[:, None] @ hessian @ step[..., None])[:, 0, 0]
-        trusted = self.damping[rows] <= TRUSTED_DAMPING
+        trusted = (self.damping[rows] <= TRUSTED_DAMPING) & ~self.ended[rows]
         converged = (promised <= self.options.tolerance) & trusted & torch.isfinite(self.cost[rows])
-        stalled = (self.damping[rows] > LARGEST_DAMPING) & ~converged
+        stalled = (self.damping[rows] > LARGEST_DAMPING) & ~converged & ~self.ended[rows]
         self.trial[rows] = torch.clamp(theta + step, lower, upper)
         self.promised[rows] = promised
         self.theta[rows] = torch.where(converged[:, None], self.trial[rows], theta)
