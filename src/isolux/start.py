@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from isolux.batch import Batch
 from isolux.errors import InputError, unknown_name
-from isolux.geometry import Ellipse, axis_offsets, wrap_angle
+from isolux.geometry import Ellipse, grid_offsets, locate, wrap_angle
 from isolux.parameters import Column, Fixed, Free, Tied
 from isolux.profiles.base import ImageProfile, PointProfile, Profile, RadialProfile
 from isolux.scene import Scene
@@ -32,6 +32,12 @@ INNER, OUTER = 0.4, 1.3
 SAME_PLACE = 5.0
 """Components whose given centres are closer than this many pixels share the light there."""
 RINGS = 40
+AT_ONCE = 8
+"""Galaxies measured together: few, so that their pixels stay in a CPU's cache."""
+OUTSKIRTS = 0.8
+SKY_PIXELS = 5000
+"""About as many pixels of a stamp are looked at for the sky: every third, fifth, ... of a large one."""
+MOMENT_STEPS = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,13 +72,40 @@ class Source:
 
 def measure_source(batch: Batch, at: tuple[PerGalaxy, PerGalaxy] | None = None) -> Source:
     """The central source of each stamp, or the one nearest to a position (x, y) each (galaxy,)."""
-    image, good = batch.image.double(), ~batch.mask
-    centre = torch.tensor([batch.width, batch.height], dtype=torch.float64, device=image.device).T.sub(1).div(2)
-    sky, noise = _sky(image, good, centre)
-    unit = noise.clamp_min(1e-300)[:, None, None]
-    light = torch.where(good, (image - sky[:, None, None]) / unit, torch.zeros_like(image))
+    parts = []
+    for first in range(0, len(batch), AT_ONCE):
+        some = [k if k < len(batch) else first for k in range(first, first + AT_ONCE)]
+        near = None if at is None else (at[0][some], at[1][some])
+        parts.append(_measure(batch.select(some), near))
+    return Source(*(torch.cat([getattr(p, f.name) for p in parts])[: len(batch)] for f in dataclasses.fields(Source)))
+
+
+def sky_level(batch: Batch) -> tuple[PerGalaxy, PerGalaxy]:
+    """Clipped median and scatter (galaxy,) of the good pixels near the edge of each stamp."""
+    good = ~batch.mask
+    outer = good & (_reach(batch) > OUTSKIRTS)
+    few = outer.flatten(1).sum(1) < 20
+    outer = torch.where(few[:, None, None], good, outer).flatten(1)
+    every = 2 * (outer.shape[1] // SKY_PIXELS // 2) + 1
+    kept = torch.where(outer[:, ::every], batch.image.flatten(1)[:, ::every], torch.nan)
+    kept = torch.where(torch.isfinite(kept).any(1, keepdim=True), kept, 0.0).double()
+    for _ in range(3):
+        middle = kept.nanmedian(1).values
+        scatter = 1.4826 * (kept - middle[:, None]).abs().nanmedian(1).values
+        kept = torch.where((kept - middle[:, None]).abs() <= 3 * scatter[:, None], kept, torch.nan)
+    middle = kept.nanmedian(1).values
+    spread = torch.sqrt(torch.nanmean((kept - middle[:, None]) ** 2, 1))
+    return middle, torch.where(spread > 0, spread, torch.ones_like(spread))
+
+
+def _measure(batch: Batch, at: tuple[PerGalaxy, PerGalaxy] | None) -> Source:
+    sky, noise = sky_level(batch)
+    good = ~batch.mask
+    residual = (batch.image - sky[:, None, None]) / noise[:, None, None]
+    light = torch.where(good, residual, torch.zeros_like(residual)).float()
+    centre = _centre(batch)
     x, y = _peak(light, good, centre, at)
-    psf_variance = _psf_variance(batch).to(image.device)
+    psf_variance = _psf_variance(batch).to(light.device)
     x, y, xx, yy, xy = _moments(light, x, y, psf_variance)
     q, angle = _shape(xx - psf_variance, yy - psf_variance, xy)
     flux, radius, signal = _growth(light, good, Ellipse(x[:, None], y[:, None], q[:, None], angle[:, None]))
@@ -80,71 +113,76 @@ def measure_source(batch: Batch, at: tuple[PerGalaxy, PerGalaxy] | None = None) 
     return Source(sky, x, y, flux * noise, radius, q, angle, signal)
 
 
-def _sky(image: Images, good: Tensor, centre: Tensor) -> tuple[PerGalaxy, PerGalaxy]:
-    """Clipped median and scatter of the outer pixels of each stamp."""
-    rows, columns = torch.meshgrid(*(torch.arange(n, device=image.device) for n in image.shape[1:]), indexing="ij")
-    reach = torch.maximum(
-        ((columns - centre[:, :1, None]) / (centre[:, :1, None] + 0.5)).abs(),
-        ((rows - centre[:, 1:, None]) / (centre[:, 1:, None] + 0.5)).abs(),
-    )
-    outer = good & (reach > 0.8)
-    few = outer.flatten(1).sum(1) < 20
-    outer = torch.where(few[:, None, None], good, outer).flatten(1)
-    pixels = torch.where(outer, image.flatten(1), torch.nan)
-    for _ in range(3):
-        middle = pixels.nanmedian(1).values
-        scatter = 1.4826 * (pixels - middle[:, None]).abs().nanmedian(1).values
-        pixels = torch.where((pixels - middle[:, None]).abs() <= 3 * scatter[:, None], pixels, torch.nan)
-    middle = pixels.nanmedian(1).values
-    spread = torch.sqrt(torch.nanmean((pixels - middle[:, None]) ** 2, 1))
-    return middle, torch.where(spread > 0, spread, torch.ones_like(spread))
+def _centre(batch: Batch) -> Tensor:
+    """Centre (galaxy, 2) x, y of each stamp, without its padding."""
+    size = torch.tensor([batch.width, batch.height], dtype=torch.float64, device=batch.image.device)
+    return (size.T - 1) / 2
+
+
+def _reach(batch: Batch) -> Images:
+    """Distance of each pixel from the stamp's centre, 1 at its edges."""
+    centre = _centre(batch)
+    tall, wide = batch.shape
+    columns = torch.arange(wide, device=batch.image.device)
+    rows = torch.arange(tall, device=batch.image.device)
+    across = ((columns - centre[:, :1]) / (centre[:, :1] + 0.5)).abs()
+    along = ((rows - centre[:, 1:]) / (centre[:, 1:] + 0.5)).abs()
+    return torch.maximum(across[:, None, :], along[:, :, None])
 
 
 def _peak(light: Images, good: Tensor, centre: Tensor, at: tuple[PerGalaxy, PerGalaxy] | None) -> tuple[Tensor, Tensor]:
     """Brightest smoothed pixel, weighed down with distance from the centre or from the given position."""
-    galaxies, tall, wide = light.shape
+    tall, wide = light.shape[1:]
     smooth = functional.avg_pool2d(light[:, None], 5, 1, 2, count_include_pad=True)[:, 0]
-    rows, columns = torch.meshgrid(
-        *(torch.arange(n, device=light.device, dtype=light.dtype) for n in (tall, wide)), indexing="ij"
-    )
     if at is None:
         x0, y0, width = centre[:, 0], centre[:, 1], 0.12 * (centre.amin(1) * 2 + 1)
     else:
-        x0, y0, width = (*(a.to(light) for a in at), torch.full_like(centre[:, 0], 3.0))
-    square = (columns - x0[:, None, None]) ** 2 + (rows - y0[:, None, None]) ** 2
-    score = smooth.clamp_min(0.0) * torch.exp(-0.5 * square / width[:, None, None] ** 2)
-    best = torch.where(good, score, torch.zeros_like(score)).flatten(1)
-    top, index = best.max(1)
+        x0, y0, width = (*(a.to(centre) for a in at), torch.full_like(centre[:, 0], 3.0))
+    across, along = (
+        torch.exp(-0.5 * ((torch.arange(n, device=light.device) - c[:, None]) / width[:, None]) ** 2)
+        for n, c in ((wide, x0), (tall, y0))
+    )
+    score = smooth.clamp_min(0.0) * (across[:, None, :] * along[:, :, None])
+    top, index = torch.where(good, score, torch.zeros_like(score)).flatten(1).max(1)
     found = top > 0
-    x = torch.where(found, (index % wide).to(light), x0)
-    y = torch.where(found, (index // wide).to(light), y0)
+    x = torch.where(found, (index % wide).to(x0), x0)
+    y = torch.where(found, (index // wide).to(y0), y0)
     return x, y
 
 
 def _moments(light: Images, x: Tensor, y: Tensor, psf_variance: Tensor) -> tuple[Tensor, ...]:
-    """Centre and second moments of the Gaussian that best matches each source."""
+    """Centre and second moments of the Gaussian that best matches each source.
+
+    Sums over pixels of polynomials in position are one matrix product with the table of monomials.
+    """
     tall, wide = light.shape[1:]
-    rows, columns = torch.meshgrid(
-        *(torch.arange(n, device=light.device, dtype=light.dtype) for n in (tall, wide)), indexing="ij"
-    )
     first_x, first_y = x, y
-    xx = yy = (psf_variance + 4.0).clamp_max((min(tall, wide) / 6) ** 2)
+    middle_x, middle_y, unit = (wide - 1) / 2, (tall - 1) / 2, max(tall, wide) / 2
+    column = (torch.arange(wide, device=light.device, dtype=light.dtype) - middle_x) / unit
+    row = (torch.arange(tall, device=light.device, dtype=light.dtype) - middle_y) / unit
+    v, u = (grid.flatten() for grid in torch.meshgrid(row, column, indexing="ij"))
+    monomials = torch.stack([torch.ones_like(u), u, v, u * u, v * v, u * v])
+    flat = light.flatten(1)
+    x, y = (x - middle_x) / unit, (y - middle_y) / unit
+    xx = yy = (psf_variance + 4.0).clamp_max((min(tall, wide) / 6) ** 2) / unit**2
     xy = torch.zeros_like(xx)
-    for _ in range(25):
-        determinant = (xx * yy - xy**2)[:, None, None]
-        dx, dy = columns - x[:, None, None], rows - y[:, None, None]
-        distance = (yy[:, None, None] * dx**2 - 2 * xy[:, None, None] * dx * dy + xx[:, None, None] * dy**2) / determinant
-        weighted = light * torch.exp(-0.5 * distance.clamp(0, 200))
-        total = weighted.flatten(1).sum(1)
-        shift_x, shift_y = ((weighted * d).flatten(1).sum(1) / total for d in (dx, dy))
-        new = [2 * (weighted * d).flatten(1).sum(1) / total for d in (dx * dx, dy * dy, dx * dy)]
-        x1, y1 = x + 1.5 * shift_x.clamp(-1, 1), y + 1.5 * shift_y.clamp(-1, 1)
-        valid = (total > 0) & (new[0] > 0.2) & (new[1] > 0.2) & (new[0] * new[1] > 1.02 * new[2] ** 2)
-        valid &= (new[0] < (tall + wide) ** 2 / 40) & (new[1] < (tall + wide) ** 2 / 40)
-        valid &= ((x1 - first_x).abs() < 6) & ((y1 - first_y).abs() < 6)
+    for _ in range(MOMENT_STEPS):
+        a, b, c = (m / (xx * yy - xy**2) for m in (yy, -xy, xx))
+        constant = a * x * x + 2 * b * x * y + c * y * y
+        form = torch.stack([constant, -2 * (a * x + b * y), -2 * (b * x + c * y), a, c, 2 * b], 1)
+        weighted = flat * torch.exp(-0.5 * (form.to(light.dtype) @ monomials).clamp(0, 100))
+        total, sx, sy, sxx, syy, sxy = (weighted @ monomials.T).double().unbind(1)
+        mean_x, mean_y = sx / total, sy / total
+        new = [2 * (s / total - p * q) for s, p, q in ((sxx, mean_x, mean_x), (syy, mean_y, mean_y), (sxy, mean_x, mean_y))]
+        x1, y1 = (m + 1.5 * (n - m).clamp(-1 / unit, 1 / unit) for m, n in ((x, mean_x), (y, mean_y)))
+        least, most = 0.2 / unit**2, (tall + wide) ** 2 / 40 / unit**2
+        valid = (total > 0) & (new[0] > least) & (new[1] > least) & (new[0] * new[1] > 1.02 * new[2] ** 2)
+        valid &= (new[0] < most) & (new[1] < most)
+        valid &= ((x1 * unit + middle_x - first_x).abs() < 6) & ((y1 * unit + middle_y - first_y).abs() < 6)
         x, y = torch.where(valid, x1, x), torch.where(valid, y1, y)
         xx, yy, xy = (torch.where(valid, n, old) for n, old in zip(new, (xx, yy, xy), strict=True))
-    return x, y, xx, yy, xy
+    scale = unit**2
+    return x * unit + middle_x, y * unit + middle_y, xx * scale, yy * scale, xy * scale
 
 
 def _shape(xx: Tensor, yy: Tensor, xy: Tensor) -> tuple[Tensor, Tensor]:
@@ -159,22 +197,21 @@ def _shape(xx: Tensor, yy: Tensor, xy: Tensor) -> tuple[Tensor, Tensor]:
 def _growth(light: Images, good: Tensor, ellipse: Ellipse) -> tuple[Tensor, Tensor, Tensor]:
     """Flux, half-light radius and signal-to-noise, in units of the noise of a pixel, from elliptical rings."""
     galaxies, tall, wide = light.shape
-    rows, columns = torch.meshgrid(
-        *(torch.arange(n, device=light.device, dtype=light.dtype) for n in (tall, wide)), indexing="ij"
-    )
-    a, b = axis_offsets(ellipse, columns.reshape(1, -1), rows.reshape(1, -1))
-    radius = torch.sqrt(a**2 + (b / ellipse.axis_ratio) ** 2)
-    edges = torch.linspace(0, 1, RINGS + 1, device=light.device, dtype=light.dtype) ** 1.5 * (0.75 * math.hypot(tall, wide))
-    ring = torch.bucketize(radius, edges[1:]).clamp_max(RINGS)
+    low = Ellipse(*(getattr(ellipse, f).to(light.dtype) for f in ("x", "y", "axis_ratio", "position_angle")))
+    columns, rows = (torch.arange(n, device=light.device, dtype=light.dtype) for n in (wide, tall))
+    radius = locate(low, *grid_offsets(low, columns, rows)).radius
+    edges = torch.linspace(0, 1, RINGS + 1, device=light.device, dtype=torch.float64) ** 1.5 * (0.75 * math.hypot(tall, wide))
+    nearest = ((radius / (0.75 * math.hypot(tall, wide))) ** (2 / 3) * RINGS).long()
+    ring = nearest.clamp_max(RINGS)
     counted = good.flatten(1).to(light)
     empty = light.new_zeros(galaxies, RINGS + 1)
-    pixels = empty.scatter_add(1, ring, counted)[:, :RINGS]
-    flux = empty.scatter_add(1, ring, light.flatten(1) * counted)[:, :RINGS]
+    pixels = empty.scatter_add(1, ring, counted)[:, :RINGS].double()
+    flux = empty.scatter_add(1, ring, light.flatten(1))[:, :RINGS].double()
     area = math.pi * ellipse.axis_ratio * (edges[1:] ** 2 - edges[:-1] ** 2)
     mean = flux / pixels.clamp_min(1)
     lit = (mean > 1.0 / torch.sqrt(pixels.clamp_min(1))) & (pixels > 0)
     lit = lit | (torch.arange(RINGS, device=light.device) < 2) | ((pixels == 0) & (torch.arange(RINGS, device=light.device) < 8))
-    inside = torch.cumprod(lit.to(light), 1)
+    inside = torch.cumprod(lit.double(), 1)
     growth = torch.cumsum(mean * area * inside, 1)
     total = growth[:, -1]
     safe = torch.where(total > 0, total, torch.ones_like(total))
@@ -313,7 +350,7 @@ class _Guesses:
         profile = self.scene.components[name]
         parameter = profile.settings[short][0]
         if parameter.guess == "sky":
-            return self.source(None).sky * parameter.guess_factor
+            return sky_level(self.batch)[0] * parameter.guess_factor
         if short in ("x", "y", "axis_ratio", "position_angle") and not isinstance(profile, ImageProfile):
             return getattr(self.source(name), short)
         if parameter.guess == "radius":
