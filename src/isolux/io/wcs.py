@@ -1,0 +1,73 @@
+"""Sky coordinates of an image from its FITS header, quickly and quietly.
+
+Reading a whole header with :class:`astropy.wcs.WCS` takes a millisecond or two and warns about old-fashioned
+cards. Here only the cards of the celestial axes are given to it: number by number where the header is plain,
+as a small header where it has distortions or rotations in the old style.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from isolux.io.hdu import CARD, Hdu
+
+CELESTIAL = ("RA--", "DEC-", "GLON", "GLAT", "ELON", "ELAT", "SLON", "SLAT")
+_PLAIN = re.compile(
+    r"(CTYPE|CRVAL|CRPIX|CDELT|CUNIT)[12]|(CD|PC)[12]_[12]|WCSAXES|RADESYS|RADECSYS|EQUINOX|L(ON|AT)POLE"
+)
+_ANY = re.compile(rf"{_PLAIN.pattern}|CROTA[12]|PV[12]_\d+|[AB]P?_(ORDER|DMAX|\d_\d)|MJD-OBS|DATE-OBS")
+
+
+def celestial_wcs(hdu: Hdu) -> WCS | None:
+    """The WCS of an image's first two axes; None where they are not celestial or make no sense."""
+    kinds = [str(hdu.value(f"CTYPE{k}", "")) for k in (1, 2)]
+    if not all(kind.startswith(CELESTIAL) for kind in kinds):
+        return None
+    keywords = {keyword for keyword in hdu.cards if _ANY.fullmatch(keyword)}
+    plain = all(_PLAIN.fullmatch(k) for k in keywords - {"MJD-OBS", "DATE-OBS"})
+    try:
+        wcs = _from_numbers(hdu, keywords) if plain and "-SIP" not in kinds[0] else _from_cards(hdu, keywords)
+        wcs.wcs.set()
+    except (ValueError, TypeError, RuntimeError, MemoryError):
+        return None
+    return wcs
+
+
+def pixel_scale(wcs: WCS) -> float:
+    """Side of a pixel in arcsec: the square root of its area."""
+    matrix = wcs.pixel_scale_matrix
+    return 3600 * float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
+
+
+def _from_numbers(hdu: Hdu, keywords: set[str]) -> WCS:
+    wcs = WCS(naxis=2)
+    core: Any = wcs.wcs
+
+    def pair(name: str, default: Any) -> list[Any]:
+        return [hdu.value(f"{name}{k}", default) for k in (1, 2)]
+
+    def matrix(name: str, diagonal: float) -> list[list[float]]:
+        return [[hdu.value(f"{name}{i}_{j}", diagonal * (i == j)) for j in (1, 2)] for i in (1, 2)]
+
+    core.ctype = [kind.strip() for kind in pair("CTYPE", "")]
+    core.crval, core.crpix, core.cunit = pair("CRVAL", 0.0), pair("CRPIX", 0.0), pair("CUNIT", "deg")
+    if any(keyword.startswith("CD") and "_" in keyword for keyword in keywords):
+        core.cd = matrix("CD", 0.0)
+    else:
+        core.pc, core.cdelt = matrix("PC", 1.0), pair("CDELT", 1.0)
+    core.radesys = str(hdu.value("RADESYS", hdu.value("RADECSYS", "")))
+    core.equinox = float(hdu.value("EQUINOX", np.nan))
+    core.lonpole, core.latpole = float(hdu.value("LONPOLE", np.nan)), float(hdu.value("LATPOLE", np.nan))
+    return wcs
+
+
+def _from_cards(hdu: Hdu, keywords: set[str]) -> WCS:
+    cards = (hdu.text[k : k + CARD] for k in range(0, len(hdu.text), CARD))
+    header = fits.Header.fromstring("".join(card for card in cards if card[:8].strip() in keywords))
+    header.pop("WCSAXES", None)
+    return WCS(header, naxis=2, fix=False)
