@@ -9,9 +9,9 @@ boxiness, the total flux, the batch, the derivatives and the PSF::
         def brightness(self, r, length):
             return torch.exp(-((r / length) ** 4))
 
-Numbers arrive as tensors that broadcast (a radius (galaxy, point), a parameter (galaxy, 1)), so the maths of one
-galaxy, written with torch functions, is the maths of all. A profile may also give ``total`` (its flux in closed
-form; otherwise it is integrated numerically) and ``slopes`` (its derivatives; otherwise forward-mode
+Numbers arrive as tensors that broadcast (a radius (galaxy, point), a parameter (galaxy, 1)), so the maths of
+one galaxy, written with torch functions, is the maths of all. A profile may also give ``total`` (its flux in
+closed form; otherwise it is integrated numerically) and ``slopes`` (its derivatives; otherwise forward-mode
 autodiff). An image-plane profile writes ``brightness(x, y, ...)`` instead.
 """
 
@@ -21,6 +21,7 @@ import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -39,7 +40,7 @@ POSITION_ANGLE = Parameter(
     "position_angle", "deg", "major axis, counter-clockwise from +y", default=0.0, period=180.0, step=2.0
 )
 BOXINESS = Parameter(
-    "boxiness", "", "shape of the ellipse: 0 ellipse, positive boxy", -1.0, 2.0, default=0.0, fixed=True, step=0.05
+    "boxiness", "", "0 ellipse, positive boxy, negative discy", -1.0, 2.0, default=0.0, fixed=True, step=0.05
 )
 AMPLITUDES = ("magnitude", "flux", "intensity")
 
@@ -70,7 +71,12 @@ def slopes_by_name(
     return maps
 
 
-class Profile(ABC):
+@cache
+def _gauss_legendre() -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(400)
+
+
+class Profile(ABC):  # noqa: B024 - what is abstract differs between the kinds below
     """A component of a scene: the parameters that it declares and how the user wants them treated.
 
     Parameters
@@ -179,7 +185,7 @@ class RadialProfile(Profile):
         1e-4 to 1e5 times the profile's first pixel-valued parameter (1 pixel if it has none).
         """
         scale = next((shape[p.name] for p in self.parameters if p.unit == "pixel"), torch.ones(1, 1))
-        nodes, weights = np.polynomial.legendre.leggauss(400)
+        nodes, weights = _gauss_legendre()
         low, high = math.log(1e-4), math.log(1e5)
         t = torch.as_tensor(0.5 * (high - low) * nodes + 0.5 * (high + low)).to(scale)
         w = torch.as_tensor(0.5 * (high - low) * weights).to(scale)
@@ -187,7 +193,9 @@ class RadialProfile(Profile):
         light = torch.nan_to_num(self.brightness(r, **shape)) * r * r
         return 2 * math.pi * (light * w).sum(1, keepdim=True)
 
-    def slopes(self, r: Points, shape: Mapping[str, Tensor], wanted: set[str]) -> tuple[Points, Points, dict[str, Points]]:
+    def slopes(
+        self, r: Points, shape: Mapping[str, Tensor], wanted: set[str]
+    ) -> tuple[Points, Points, dict[str, Points]]:
         """Brightness f, df/dr and df/dp for the shape parameters in ``wanted``.
 
         Profiles with cheap closed forms override this; forward-mode autodiff serves the others.
@@ -199,8 +207,8 @@ class RadialProfile(Profile):
 class ImageProfile(Profile):
     """A profile written in the plane of the image, such as a sky that is not flat.
 
-    ``brightness(x, y, ...)`` takes pixel coordinates, counted from 0 or, with ``from_centre = True``, from the
-    centre of the stamp, and the declared parameters; it returns the flux of each pixel.
+    ``brightness(x, y, ...)`` takes pixel coordinates, counted from 0 or, with ``from_centre = True``, from
+    the centre of the stamp, and the declared parameters; it returns the flux of each pixel.
     """
 
     from_centre: ClassVar[bool] = False
@@ -213,8 +221,10 @@ class ImageProfile(Profile):
     def brightness(self, x: Points, y: Points, *parameters: Any, **named: Any) -> Points:
         """Flux a pixel at (x, y); a scalar parameter is (galaxy, 1), a vector one (galaxy, size)."""
 
-    def slopes(self, x: Points, y: Points, values: Mapping[str, Tensor], wanted: set[str]) -> tuple[Points, dict[str, Tensor]]:
-        """Brightness, and its derivative for each scalar parameter in ``wanted``, by forward-mode autodiff."""
+    def slopes(
+        self, x: Points, y: Points, values: Mapping[str, Tensor], wanted: set[str]
+    ) -> tuple[Points, dict[str, Tensor]]:
+        """Brightness, and its derivative for each parameter in ``wanted``, by forward-mode autodiff."""
         f = self.brightness(x, y, **values)
         maps = slopes_by_name(lambda **named: self.brightness(x, y, **named), values, wanted)
         return f.expand_as(x), {name: m.expand_as(x) for name, m in maps.items()}
