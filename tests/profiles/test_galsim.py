@@ -11,7 +11,7 @@ from isolux.profiles import Exponential, Gaussian, Moffat, Sersic
 galsim = pytest.importorskip("galsim")
 
 FLUX = 123.0
-# GalSim's stated accuracy is some 1e-6 of a value; it cuts off Moffat's wings where they are fainter than 1e-7.
+# GalSim states an accuracy of some 1e-6; it cuts off Moffat's wings where they are fainter than 1e-7.
 CASES = [
     (Sersic, (6.0, n), galsim.Sersic(n=n, half_light_radius=6.0, flux=FLUX))
     for n in (0.5, 1.0, 2.2, 4.0, 6.0)
