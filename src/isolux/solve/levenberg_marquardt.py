@@ -28,6 +28,8 @@ from isolux.status import Status
 from isolux.types import Free, Rows, Tensor
 
 LARGEST_DAMPING = 1e10
+LONGEST_STEP = 20.0
+"""Typical changes that an unknown may move at once: a component that faded to nothing would have no way back."""
 TRUSTED_DAMPING = 0.1
 """A promised decrease counts for convergence only when damping does not hide most of it."""
 
@@ -136,8 +138,10 @@ class _Search:
         theta, gradient, hessian = self.theta[rows], self.gradient[rows], self.hessian[rows]
         lower, upper = self.lower[rows], self.upper[rows]
         step = bounded_step(theta, gradient, hessian, self.damping[rows], lower, upper)
+        share = (LONGEST_STEP * self.problem.scale / step.abs()).amin(1).clamp_max(1.0)
+        step = step * share[:, None]
         promised = 2 * (gradient * step).sum(1) - (step[:, None] @ hessian @ step[..., None])[:, 0, 0]
-        trusted = (self.damping[rows] <= TRUSTED_DAMPING) & ~self.ended[rows]
+        trusted = (self.damping[rows] <= TRUSTED_DAMPING) & (share == 1) & ~self.ended[rows]
         converged = (promised <= self.options.tolerance) & trusted & torch.isfinite(self.cost[rows])
         stalled = (self.damping[rows] > LARGEST_DAMPING) & ~converged & ~self.ended[rows]
         self.trial[rows] = torch.clamp(theta + step, lower, upper)
