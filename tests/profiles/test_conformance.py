@@ -35,6 +35,15 @@ class Bar(RadialProfile):
         return torch.exp(-((r / length) ** 4))
 
 
+class WithoutALength(RadialProfile):
+    """Its numerical total has no size to go by."""
+
+    parameters = (Parameter("power", "", "exponent", 1.0, 4.0),)
+
+    def brightness(self, r, power):
+        return torch.exp(-((r / 5) ** power))
+
+
 class Mixing(Bar):
     parameters = (LENGTH,)
 
@@ -122,6 +131,7 @@ FAULTS = {
 def test_profile_without_closed_forms_passes():
     check_profile(Bar)
     check_profile(Bar(length=7.0, boxiness=0.3))
+    check_profile(WithoutALength)
 
 
 @pytest.mark.parametrize("profile", FAULTS, ids=lambda profile: profile.__name__)

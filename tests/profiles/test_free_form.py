@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+import isolux
 from isolux.errors import InputError
-from isolux.profiles import PixelGrid, Spline
+from isolux.profiles import Exponential, PixelGrid, Spline
 
 
 def test_grid_passes_through_its_knots():
@@ -94,3 +95,34 @@ def test_spline_follows_an_exponential_disc():
     r = torch.as_tensor(np.geomspace(0.3, 60, 200))[None]
     torch.testing.assert_close(spline.brightness(r, y), torch.exp(-(r - 0.2) / 10), rtol=0.1, atol=0.01)
     assert spline.total(y).item() == pytest.approx(2 * math.pi * 100, rel=0.05)
+
+
+@pytest.fixture(scope="module")
+def disc():
+    """One noisy exponential disc."""
+    sigma = torch.ones(1, 25, 25)
+    blank = isolux.Batch.from_arrays(torch.zeros(1, 25, 25), sigma=sigma)
+    numbers = {"x": 12.2, "y": 11.7, "magnitude": -9.0, "axis_ratio": 0.7, "position_angle": 30.0}
+    truth = isolux.Scene(disc=Exponential(scale_radius=3.0, **numbers))
+    noise = torch.randn(1, 25, 25, generator=torch.Generator().manual_seed(5))
+    return isolux.Batch.from_arrays(truth.images(blank, truth.values(1)) + noise, sigma=sigma)
+
+
+def test_grid_fits_a_galaxy(disc):
+    solver = isolux.FirstOrder("LBFGS", learning_rate=1.0, iterations=12)
+    scene = isolux.Scene(light=PixelGrid((13, 13), box=(0, 0, 24, 24)))
+    result = isolux.fit(disc, scene, solver=solver, errors="none")
+    assert result.reduced_chi2.item() < 2.5  # one knot every second pixel cannot follow the cusp
+    assert result.n_free.item() == 169
+
+
+def test_spline_fits_a_galaxy(disc):
+    scene = isolux.Scene(galaxy=Spline(knots=6, inner=0.7, outer=25.0))
+    result = isolux.fit(disc, scene, solver=isolux.FirstOrder(iterations=250), errors="none")
+    assert result.reduced_chi2.item() < 1.3
+    assert result["galaxy.magnitude"].item() == pytest.approx(-9.0, abs=0.1)
+
+
+def test_derivative_matrix_of_a_vector_is_refused(disc):
+    with pytest.raises(InputError, match="log_ratio is a vector"):
+        isolux.fit(disc, isolux.Scene(galaxy=Spline()), solver=isolux.LevenbergMarquardt())

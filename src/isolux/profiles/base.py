@@ -184,7 +184,8 @@ class RadialProfile(Profile):
         Profiles with a closed form override this. The integral runs over r = e^t by Gauss-Legendre from
         1e-4 to 1e5 times the profile's first pixel-valued parameter (1 pixel if it has none).
         """
-        scale = next((shape[p.name] for p in self.parameters if p.unit == "pixel"), torch.ones(1, 1))
+        sizes = [shape[p.name] for p in self.parameters if p.unit == "pixel"]
+        scale = sizes[0] if sizes else torch.ones_like(next(iter(shape.values())))
         nodes, weights = _gauss_legendre()
         low, high = math.log(1e-4), math.log(1e5)
         t = torch.as_tensor(0.5 * (high - low) * nodes + 0.5 * (high + low)).to(scale)

@@ -26,7 +26,8 @@ INTERPOLATIONS = ("bilinear", "nearest")
 class PixelGrid(ImageProfile):
     """A free-form image, blurred by the PSF like any other component.
 
-    The parameter is a vector, of thousands of numbers if need be: fit it with a first-order solver.
+    The parameter is a vector, of thousands of numbers if need be. Fit it with a first-order solver and
+    without a covariance: ``isolux.fit(..., solver=FirstOrder("LBFGS", learning_rate=1.0), errors="none")``.
 
     Parameters
     ----------

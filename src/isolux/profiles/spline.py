@@ -37,7 +37,7 @@ class Spline(RadialProfile):
     """A free radial profile of positive brightness.
 
     ``intensity`` is the brightness inside the first knot. The parameter is a vector: fit it with a
-    first-order solver.
+    first-order solver and without a covariance, ``isolux.fit(..., solver=FirstOrder(), errors="none")``.
 
     Parameters
     ----------
