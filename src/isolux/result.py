@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import torch
 
 from isolux.status import Flag, Status, sentence
@@ -14,6 +15,25 @@ from isolux.types import PerGalaxy, Tensor, Values
 
 if TYPE_CHECKING:
     from astropy.table import QTable
+
+
+UNITS = {
+    "pixel": "pix",
+    "arcsec": "arcsec",
+    "mag": "mag",
+    "deg": "deg",
+    "mag/arcsec2": "mag / arcsec2",
+    "s": "s",
+}
+"""Units in the catalogue, as astropy spells them."""
+UNITLESS = {
+    "flux": ", in image units",
+    "flux/pixel2": ", in image units per pixel",
+    "flux/pixel3": ", in image units per pixel, per pixel",
+}
+"""What the description says where astropy has no unit."""
+CatalogueColumn: TypeAlias = tuple[str, np.ndarray, str, str]
+"""Name, values (galaxy,) or (galaxy, element), unit, meaning."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,10 +165,26 @@ class Result:
         return sentence(self.status[galaxy], self.flags[galaxy])
 
     def table(self) -> QTable:
-        """The catalogue: one row a galaxy with units and descriptions, as an astropy QTable."""
-        from isolux.catalogue import to_qtable
+        """The catalogue: one row a galaxy, whatever happened to it.
 
-        return to_qtable(self)
+        For every parameter ``<component>_<parameter>`` with ``_err`` and ``_mark`` (free, fixed, tied or at
+        bound), the derived quantities, and what is known of the fit. Sizes are in arcsec, positions in pixels
+        from 0, angles in degrees; galaxies that were not fitted have NaN. Where there is a WCS, ``ra`` and
+        ``dec`` (ICRS) of the first component and every ``<component>_pa_sky``, east of north.
+
+        Returns
+        -------
+        astropy.table.QTable
+            With units and descriptions.
+        """
+        from astropy.table import Column, QTable
+        from astropy.units import Quantity as WithUnit
+
+        table = QTable()
+        for name, values, unit, meaning in _catalogue(self):
+            table[name] = WithUnit(values, UNITS[unit]) if unit in UNITS else Column(values)
+            table[name].info.description = meaning + UNITLESS.get(unit, "")
+        return table
 
     @staticmethod
     def concatenate(parts: Sequence[Result]) -> Result:
@@ -166,3 +202,126 @@ class Result:
             else:
                 merged[field.name] = tuple(item for piece in pieces for item in piece)
         return Result(**merged)
+
+
+def _catalogue(result: Result) -> Iterator[CatalogueColumn]:
+    """The columns of the catalogue in order."""
+    yield "id", np.array(result.id, dtype=str), "", "name of the galaxy"
+    sky = _sky_columns(result)
+    yield from (column for column in sky if column[0] in ("ra", "dec"))
+    for name, columns in _grouped(result.columns).items():
+        yield from _values_and_errors(result, name, columns)
+        yield f"{_flat(name)}_mark", _marks(result, columns), "", "free, fixed, tied or at bound"
+        if name.endswith(".position_angle"):
+            yield from (column for column in sky if column[0] == _flat(name.split(".")[0]) + "_pa_sky")
+    for quantity in result.derived:
+        yield from _values_and_errors(result, quantity.name, None)
+    yield from _fit_columns(result)
+
+
+def _fit_columns(result: Result) -> Iterator[CatalogueColumn]:
+    """What is known of the fit as a whole."""
+    numbers: dict[str, tuple[Tensor, str, str]] = {
+        "chi2": (result.chi2, "", "sum of squared residuals over sigma"),
+        "n_pixels": (result.n_pixels, "", "good pixels"),
+        "n_free": (result.n_free, "", "free parameters"),
+        "dof": (result.dof, "", "degrees of freedom"),
+        "reduced_chi2": (result.reduced_chi2, "", "chi-square over degrees of freedom"),
+        "log_likelihood": (result.log_likelihood, "", "logarithm of the chi-square density at chi2"),
+        "aic": (result.aic, "", "Akaike's criterion"),
+        "bic": (result.bic, "", "Schwarz's criterion"),
+        "steps": (result.steps, "", "iterations of the solver"),
+        "seconds": (result.seconds, "s", "time of the fit, shared among the galaxies of a batch"),
+        "zero_point": (result.zero_point, "mag", "AB magnitude of one image unit"),
+        "pixel_scale": (result.pixel_scale, "arcsec", "side of a pixel"),
+    }
+    for name, (values, unit, meaning) in numbers.items():
+        yield name, values.numpy(), unit, meaning
+    codes = np.array([int(s) for s in result.status], dtype=np.int32)
+    yield "status", codes, "", "why the fit ended; 0 converged"
+    sentences = [m or s.message for m, s in zip(result.message, result.status, strict=True)]
+    yield "message", np.array(sentences, dtype=str), "", "the status in words"
+    yield "flags", np.array([int(f) for f in result.flags], dtype=np.int32), "", "sum of the remarks' codes"
+    remarks = ["; ".join(flag.messages) for flag in result.flags]
+    yield "flags_text", np.array(remarks, dtype=str), "", "the remarks in words"
+
+
+def _flat(name: str) -> str:
+    return name.replace(".", "_")
+
+
+def _grouped(columns: Sequence[Quantity]) -> dict[str, list[int]]:
+    """Parameter -> its columns: several for a vector, whose columns end in ``[0]``, ``[1]``, ..."""
+    groups: dict[str, list[int]] = {}
+    for k, column in enumerate(columns):
+        groups.setdefault(column.name.partition("[")[0], []).append(k)
+    return groups
+
+
+def _values_and_errors(result: Result, name: str, columns: list[int] | None) -> Iterator[CatalogueColumn]:
+    """A parameter, or a derived quantity where ``columns`` is None, with its error; lengths in arcsec."""
+    if columns is None:
+        quantity = next(q for q in result.derived if q.name == name)
+        values, errors = result[name][:, None], result.error(name)[:, None]
+    else:
+        quantity = result.columns[columns[0]]
+        values, errors = result.values[:, columns], result.errors[:, columns]
+    unit = quantity.unit
+    if unit == "pixel" and name.rpartition(".")[2] not in ("x", "y"):
+        unit = "arcsec"
+        values, errors = (v * result.pixel_scale[:, None].to(v) for v in (values, errors))
+    if values.shape[1] == 1:
+        values, errors = values[:, 0], errors[:, 0]
+    yield _flat(name), values.numpy(), unit, quantity.meaning
+    yield f"{_flat(name)}_err", errors.numpy(), unit, f"one standard deviation: {quantity.meaning}"
+
+
+def _marks(result: Result, columns: list[int]) -> np.ndarray:
+    at_bound = result.at_bound[:, columns].any(1).tolist()
+    return np.array(["at bound" if stuck else result.kinds[columns[0]] for stuck in at_bound], dtype=str)
+
+
+def _sky_columns(result: Result) -> list[CatalogueColumn]:
+    """``ra`` and ``dec`` of the first component and each position angle on the sky; nothing without a WCS."""
+    names = [q.name for q in result.columns]
+    placed = [n.removesuffix(".x") for n in names if n.endswith(".x") and n[:-1] + "y" in names]
+    if not placed or not any(wcs is not None for wcs in result.wcs):
+        return []
+    columns: list[CatalogueColumn] = []
+    for component in placed:
+        x, y = (result[f"{component}.{axis}"].double().numpy() for axis in "xy")
+        tilted = f"{component}.position_angle" in names
+        angle = result[f"{component}.position_angle"].double().numpy() if tilted else np.zeros_like(x)
+        pairs = zip(result.wcs, np.stack([x, y, angle], 1), strict=True)
+        sky = np.array([_on_sky(wcs, *row) for wcs, row in pairs])
+        if component == placed[0]:
+            columns.append(("ra", sky[:, 0], "deg", f"right ascension of {component}, ICRS"))
+            columns.append(("dec", sky[:, 1], "deg", f"declination of {component}, ICRS"))
+        if tilted:
+            columns.append((f"{component}_pa_sky", sky[:, 2], "deg", "major axis, east of north"))
+    return columns
+
+
+def _on_sky(wcs: Any, x: float, y: float, angle: float) -> tuple[float, float, float]:
+    """Right ascension and declination of a pixel, and the position angle there, east of north."""
+    if wcs is None or not np.isfinite([x, y, angle]).all():
+        return math.nan, math.nan, math.nan
+    step = 0.5 * np.array([-math.sin(math.radians(angle)), math.cos(math.radians(angle))])
+    sky = _icrs(wcs, np.array([x, y]) + np.array([[0.0], [-1.0], [1.0]]) * step)
+    east = (sky[2, 0] - sky[1, 0] + 180) % 360 - 180
+    north = sky[2, 1] - sky[1, 1]
+    pa = math.degrees(math.atan2(east * math.cos(math.radians(sky[0, 1])), north))
+    return sky[0, 0], sky[0, 1], 90 - (90 - pa) % 180
+
+
+def _icrs(wcs: Any, points: np.ndarray) -> np.ndarray:
+    """Right ascension and declination (point, 2) in degrees of pixel positions (point, 2)."""
+    world = wcs.all_pix2world(points, 0)[:, [wcs.wcs.lng, wcs.wcs.lat]]
+    modern = wcs.wcs.radesys in ("", "ICRS") or (wcs.wcs.radesys == "FK5" and wcs.wcs.equinox in (0, 2000))
+    if wcs.wcs.lngtyp.strip() == "RA" and modern:
+        return world
+    from astropy.coordinates import SkyCoord
+    from astropy.wcs.utils import wcs_to_celestial_frame
+
+    sky = SkyCoord(world[:, 0], world[:, 1], unit="deg", frame=wcs_to_celestial_frame(wcs)).icrs
+    return np.stack([sky.ra.deg, sky.dec.deg], 1)
