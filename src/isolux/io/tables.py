@@ -144,10 +144,16 @@ def filled(values: Any) -> np.ndarray:
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8", "replace")
     if array.dtype.kind == "O":
-        array = np.array(["" if v is None else str(v) for v in array.tolist()])
+        array = np.array([_text(value) for value in array.tolist()], dtype=str)
     if array.dtype.kind == "U":
         return np.char.rstrip(array)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _text(value: Any) -> str:
+    return (
+        value.decode("utf-8", "replace") if isinstance(value, bytes) else "" if value is None else str(value)
+    )
 
 
 def _unit_text(unit: u.UnitBase) -> str:
@@ -161,7 +167,10 @@ def _from_arrow_column(array: Any) -> np.ndarray:
     kind, types = array.type, pyarrow.types
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
         flat = _from_arrow_column(array.flatten())
-        return flat.reshape(len(array), -1)
+        width = kind.list_size if types.is_fixed_size_list(kind) else len(flat) // max(len(array), 1)
+        return flat.reshape(len(array), width)
+    if types.is_null(kind):
+        return np.full(len(array), np.nan)
     if types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind):
         if array.null_count and not types.is_floating(kind):
             array = array.cast(pyarrow.float64())

@@ -1,0 +1,129 @@
+"""Tables written a piece at a time in each format: Parquet, FITS, ECSV, CSV and HDF5.
+
+Every writer takes a schema (names, types, units and descriptions of the columns) and a function that yields
+the rows in pieces, as often as it is called; none holds more than one piece in memory.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow
+import pyarrow.csv
+import pyarrow.parquet
+from astropy.io import fits
+
+from isolux.errors import MissingExtra
+from isolux.io.tables import from_arrow, plain_column
+
+Pieces: TypeAlias = Callable[[], Iterator[pyarrow.Table]]
+BLOCK = 2880
+
+
+def save(kind: str, path: Path, schema: pyarrow.Schema, pieces: Pieces) -> None:
+    """Write a table in one of the formats of :data:`isolux.io.tables.FORMATS`."""
+    writers = {"parquet": _parquet, "fits": _fits, "ecsv": _ecsv, "csv": _csv, "hdf5": _hdf5}
+    writers[kind](path, schema, pieces)
+
+
+def _parquet(path: Path, schema: pyarrow.Schema, pieces: Pieces) -> None:
+    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
+        for piece in pieces():
+            writer.write_table(piece)
+
+
+def _csv(path: Path, schema: pyarrow.Schema, pieces: Pieces) -> None:
+    with pyarrow.csv.CSVWriter(path, schema) as writer:
+        for piece in pieces():
+            writer.write_table(piece)
+
+
+def _ecsv(path: Path, schema: pyarrow.Schema, pieces: Pieces) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for number, piece in enumerate(pieces()):
+            text = io.StringIO()
+            from_arrow(piece).write(text, format="ascii.ecsv")
+            lines = text.getvalue().splitlines(keepends=True)
+            heading = sum(line.startswith("#") for line in lines) + 1
+            file.writelines(lines if number == 0 else lines[heading:])
+
+
+def _hdf5(path: Path, schema: pyarrow.Schema, pieces: Pieces) -> None:
+    try:
+        import h5py
+    except ImportError:
+        raise MissingExtra("h5py", "hdf5") from None
+    total = sum(len(piece) for piece in pieces())
+    with h5py.File(path, "w") as file:
+        file.attrs["columns"] = schema.names
+        first = 0
+        for piece in pieces():
+            table = from_arrow(piece)
+            for name in schema.names:
+                values, unit, description = plain_column(table, name)
+                if name not in file:
+                    kind = h5py.string_dtype() if values.dtype.kind == "U" else values.dtype
+                    file.create_dataset(name, (total, *values.shape[1:]), kind)
+                    file[name].attrs.update({"unit": unit, "description": description})
+                file[name][first : first + len(values)] = (
+                    values.astype(object) if values.dtype.kind == "U" else values
+                )
+            first += len(piece)
+
+
+def _fits(path: Path, schema: pyarrow.Schema, pieces: Pieces) -> None:
+    kinds, total = _fits_types(schema, pieces)
+    header = fits.BinTableHDU(np.empty(0, kinds)).header
+    header["EXTNAME"] = "CATALOGUE"
+    for number, field in enumerate(schema, start=1):
+        notes = {key.decode(): _ascii(value.decode()) for key, value in (field.metadata or {}).items()}
+        if "unit" in notes:
+            header.set(f"TUNIT{number}", notes["unit"], after=f"TFORM{number}")
+        if "description" in notes:
+            header.set(f"TCOMM{number}", notes["description"], after=f"TFORM{number}")
+    header["NAXIS2"] = total
+    with path.open("wb") as file:
+        file.write(fits.PrimaryHDU().header.tostring().encode("ascii"))
+        file.write(header.tostring().encode("ascii"))
+        for piece in pieces():
+            file.write(_records(piece, kinds).tobytes())
+        file.write(bytes(-total * kinds.itemsize % BLOCK))
+
+
+def _fits_types(schema: pyarrow.Schema, pieces: Pieces) -> tuple[np.dtype[Any], int]:
+    """The record of a row, big-endian, with room for the longest text of each column; the number of rows."""
+    widths = dict.fromkeys(schema.names, 1)
+    kinds: dict[str, Any] = {}
+    total = 0
+    for piece in pieces():
+        total += len(piece)
+        table = from_arrow(piece)
+        for name in schema.names:
+            values = plain_column(table, name)[0]
+            if values.dtype.kind == "U":
+                widths[name] = max(widths[name], *(len(_ascii(text)) for text in values.tolist()), 1)
+                kinds[name] = (name, f"S{widths[name]}")
+            else:
+                kinds[name] = (name, values.dtype.newbyteorder(">"), values.shape[1:])
+    return np.dtype([kinds[name] for name in schema.names]), total
+
+
+def _records(piece: pyarrow.Table, kinds: np.dtype[Any]) -> np.ndarray:
+    table = from_arrow(piece)
+    records = np.empty(len(piece), kinds)
+    for name in kinds.names or ():
+        values = plain_column(table, name)[0]
+        if values.dtype.kind == "U":
+            records[name] = [_ascii(text).encode("ascii") for text in values.tolist()]
+        else:
+            records[name] = values
+    return records
+
+
+def _ascii(text: str) -> str:
+    """Text as FITS can hold it."""
+    return text.encode("ascii", "backslashreplace").decode("ascii")
