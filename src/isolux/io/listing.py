@@ -97,11 +97,19 @@ def _from_table(source: StampSource, table: QTable) -> list[StampFiles]:
     planes = [_planes(source, table, kind) for kind in IMAGES]
     numbers = [_numbers(source, table, name) for name in NUMBERS]
     names = _table_names(source, table, planes[0])
-    bad = source.bad_values
+    bad = _bad_values(source, table)
     return [
-        StampFiles(name, tuple(p[k] for p in planes), tuple(n[k] for n in numbers), bad, None, table, k)
+        StampFiles(name, tuple(p[k] for p in planes), tuple(n[k] for n in numbers), bad[k], None, table, k)
         for k, name in enumerate(names)
     ]
+
+
+def _bad_values(source: StampSource, table: QTable) -> Sequence[tuple[float, ...] | None]:
+    if not isinstance(source.mask_bad, str):
+        return [source.bad_values] * len(table)
+    if source.mask_bad not in table.colnames:
+        raise unknown_name(f"column of {source.table} for mask_bad", source.mask_bad, table.colnames)
+    return [(float(value),) for value in plain_column(table, source.mask_bad)[0].tolist()]
 
 
 def _table_names(source: StampSource, table: QTable, images: Sequence[Plane]) -> list[str]:

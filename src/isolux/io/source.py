@@ -36,8 +36,8 @@ class StampSource:
         the table or a keyword of the image's header.
     gain, sky, read_noise : float or str, optional
         Electrons per image unit, sky that was subtracted, read noise in electrons: for images without sigma.
-    mask_bad : float or list, optional
-        The values in masks that are bad; any but zero where left out.
+    mask_bad : float, list or str, optional
+        The values in masks that are bad; any but zero where left out. Text names a column of the table.
     image_hdu, sigma_hdu, variance_hdu, ivar_hdu, mask_hdu, psf_hdu : int or str, optional
         Number or EXTNAME (or column of the table); the first HDU with an image where left out.
     psf_oversampling : int
@@ -64,7 +64,7 @@ class StampSource:
     gain: Number = None
     sky: Number = 0.0
     read_noise: Number = 0.0
-    mask_bad: float | Sequence[float] | None = None
+    mask_bad: float | Sequence[float] | str | None = None
     image_hdu: int | str | None = None
     sigma_hdu: int | str | None = None
     variance_hdu: int | str | None = None
@@ -80,13 +80,15 @@ class StampSource:
         noise = [name for name in ("sigma", "variance", "ivar") if getattr(self, name) is not None]
         if len(noise) > 1:
             raise InputError("give one of sigma, variance and ivar", noise)
+        if isinstance(self.mask_bad, str) and self.table is None:
+            raise InputError("mask_bad names a column, but there is no table", self.mask_bad)
         if self.psf_oversampling < 1:
             raise InputError("psf_oversampling", self.psf_oversampling, "1 or more")
 
     @property
     def bad_values(self) -> tuple[float, ...] | None:
-        """``mask_bad`` as a tuple."""
-        if self.mask_bad is None:
+        """``mask_bad`` as a tuple; None where it is left out or a column."""
+        if self.mask_bad is None or isinstance(self.mask_bad, str):
             return None
         return (
             (float(self.mask_bad),)
