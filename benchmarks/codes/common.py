@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -99,11 +100,19 @@ def run(
         found.append(failed(some) if answer is None else read(some, answer))
     merged = {name: np.concatenate([getattr(f, name) for f in found]) for name in Fits.__dataclass_fields__}
     versions = [f"Python {platform.python_version()}"] + [f"{p} {version(p)}" for p in packages]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     loop.append(fixed_loop())
     date = datetime.datetime.now().astimezone().isoformat(timespec="minutes")
-    about = {"date": date, "loop": loop, "peak_mb": peak, "versions": versions}
+    about = {"date": date, "loop": loop, "peak_mb": peak_mb(), "versions": versions}
     np.savez(options.out, cpu=cpu, wall=wall, **about, **merged)
+
+
+def peak_mb() -> float:
+    """The largest memory that this process has had, MB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would count the parent's memory before exec
+        lines = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        return int(lines[0].split()[1]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def fixed_loop() -> float:
