@@ -14,13 +14,14 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
-from isolux.batch import Batch, Stamp
+from isolux.batch import Batch
 from isolux.errors import InputError, unknown_name
 from isolux.io.fits import Picture, read_image
 from isolux.io.listing import list_stamps
 from isolux.io.patterns import Plane
 from isolux.io.source import IMAGES, NUMBERS, Number, StampFiles, StampSource
 from isolux.io.wcs import pixel_scale
+from isolux.stamp import Stamp
 
 Reader: TypeAlias = Callable[[str], Picture]
 READERS = 4
