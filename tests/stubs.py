@@ -33,18 +33,29 @@ def truths(count: int, size: int, seed: int) -> dict[str, np.ndarray]:
 
 
 def mock_batch(
-    count: int = 6, size: int = 48, seed: int = 1, sky: float = 0.0, noise: float = 0.03, dtype: torch.dtype = torch.float32
+    count: int = 6,
+    size: int = 48,
+    seed: int = 1,
+    sky: float = 0.0,
+    noise: float = 0.03,
+    dtype: torch.dtype = torch.float32,
 ) -> tuple[isolux.Batch, dict[str, np.ndarray]]:
     """A batch of single Sérsic galaxies with noise, and its truth."""
     truth = truths(count, size, seed)
     psf = gaussian_psf()
     blank = isolux.Batch.from_arrays(
-        np.zeros((count, size, size)), sigma=np.ones((count, size, size)), psf=psf, zero_point=22.5, dtype=torch.float64
+        np.zeros((count, size, size)),
+        sigma=np.ones((count, size, size)),
+        psf=psf,
+        zero_point=22.5,
+        dtype=torch.float64,
     )
     scene = isolux.Scene(galaxy=isolux.Sersic(**truth), sky=FlatSky(level=sky))
     clean = scene.images(blank, scene.values(count)).numpy()
     rng = np.random.default_rng(seed + 1000)
     sigma = np.full_like(clean, noise)
     data = clean + sigma * rng.standard_normal(clean.shape)
-    batch = isolux.Batch.from_arrays(data, sigma=sigma, psf=psf, zero_point=22.5, pixel_scale=0.4, dtype=dtype)
+    batch = isolux.Batch.from_arrays(
+        data, sigma=sigma, psf=psf, zero_point=22.5, pixel_scale=0.4, dtype=dtype
+    )
     return batch, truth

@@ -10,19 +10,20 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "isolux"
 LAYERS = {
     0: "types errors status",
-    1: "batch parameters geometry result",
-    2: "solve profiles psf",
-    3: "scene likelihood",
-    4: "fit start isophotes field simulate nets",
+    1: "stamp batch parameters ties parameter_map geometry result",
+    2: "solve profiles psf core",
+    3: "renderer scene likelihood derived",
+    4: "source start bootstrap fit isophotes field simulate nets",
     5: "measure testing io",
-    6: "survey report",
+    6: "survey report demo",
     7: "__init__ __main__ cli",
 }
 LAYER = {name: number for number, names in LAYERS.items() for name in names.split()}
 FILE_FORMATS = ("astropy.io.", "pyarrow.", "h5py.")
 MAY_READ_FILES = {"io", "report"}
 TORCH_ONLY = {"types", "errors", "status", "batch", "parameters", "geometry", "solve", "profiles", "psf"}
-TORCH_ONLY |= {"scene", "likelihood", "fit", "nets"}
+TORCH_ONLY |= {"stamp", "ties", "parameter_map", "core", "renderer", "scene", "likelihood", "derived"}
+TORCH_ONLY |= {"source", "start", "bootstrap", "fit", "nets"}
 FILES = {".".join(p.relative_to(SOURCE).with_suffix("").parts): p for p in sorted(SOURCE.rglob("*.py"))}
 
 

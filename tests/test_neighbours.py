@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 import torch
-from stubs import mock_batch
 
 import isolux
 from isolux import FirstOrder, LevenbergMarquardt, Scene, Sersic, Status
 from isolux.profiles import FlatSky
+from stubs import mock_batch
 
 SOLVERS = {
     "lm": LevenbergMarquardt(),

@@ -64,12 +64,23 @@ def bootstrap(
         rows = dataclasses.replace(
             problem,
             owner=members.repeat_interleave(replicates),
-            resample=lambda rows, counts=counts: counts[rows].to(problem.weight.dtype),
+            resample=_Counts(counts, problem.weight.dtype),
         )
         found = warm.solve(rows, theta[some].repeat_interleave(replicates, 0))
         samples.append(found.theta.unflatten(0, (len(some), replicates)))
         good.append((found.status == Status.CONVERGED).unflatten(0, (len(some), replicates)))
     return torch.cat(samples), torch.cat(good)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Counts:
+    """How often (row, y, x) each pixel was drawn, looked up by row."""
+
+    counts: Tensor
+    dtype: torch.dtype
+
+    def __call__(self, rows: Rows) -> Tensor:
+        return self.counts[rows].to(self.dtype)
 
 
 def _draws(weight: Tensor, name: str, replicates: int, seed: int) -> Tensor:

@@ -30,12 +30,16 @@ LONGEST = 4.0
 """Most that the window grows along the major axis of a thin galaxy, in units of WINDOW."""
 REACH = 1.75
 """Nodes extend to this many s, where the window has fallen to 1e-4."""
-RADII = 14
+RADII = 18
 """Quadrature radii."""
 CROWDING = 3.0
 """Radii go as the power CROWDING of the Gauss-Legendre variable: a cusp r^(1/n) becomes smooth."""
+ARC = 0.6
+"""Distance of nodes along a ring, in grid spacings of the minor axis."""
 TAPER = 6
 """Half width of the low-pass kernel in grid spacings."""
+TAPER_SHAPE = 6.0
+"""Steepness of its taper exp(shape (sqrt(1 - d^2) - 1)): higher stops more, passes less."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +64,9 @@ class Nodes:
 
 def nodes_around(ellipse: Ellipse, spacing: float, dtype: torch.dtype) -> Nodes:
     """Nodes in the frame of each galaxy."""
-    radius, cos, sin, weight = (torch.as_tensor(a, dtype=dtype, device=ellipse.x.device) for a in _polar_rule())
+    radius, cos, sin, weight = (
+        torch.as_tensor(a, dtype=dtype, device=ellipse.x.device) for a in _polar_rule()
+    )
     q = ellipse.axis_ratio.to(dtype)
     scale = spacing * WINDOW * torch.clamp(1 / q, max=LONGEST)
     u = radius * scale
@@ -119,10 +125,11 @@ def _kernel(centre: Tensor, offset: Points, half: int) -> tuple[Tensor, Tensor]:
     steps = torch.arange(2 * half + 1, device=offset.device, dtype=offset.dtype)
     distance = (centre - first).to(offset)[..., None] + offset[..., None] - steps
     taper = 1 - (distance / TAPER) ** 2
-    kernel = torch.sinc(distance) * torch.exp(BETA * (torch.sqrt(taper.clamp_min(0.0)) - 1)) * (taper > 0)
+    kernel = (
+        torch.sinc(distance) * torch.exp(TAPER_SHAPE * (torch.sqrt(taper.clamp_min(0.0)) - 1)) * (taper > 0)
+    )
     return kernel / kernel.sum(-1, keepdim=True), first.long()
 
-BETA = 6.0
 
 def _clip(first: Tensor, count: int, size: int) -> tuple[Tensor, Tensor]:
     index = first + torch.arange(count, device=first.device)
@@ -130,17 +137,18 @@ def _clip(first: Tensor, count: int, size: int) -> tuple[Tensor, Tensor]:
     return index.clamp(0, size - 1), inside
 
 
-ARC=0.7
 @lru_cache(maxsize=4)
-def _polar_rule() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _polar_rule() -> tuple[np.ndarray, ...]:
     """Nodes (radius in s, cos, sin) and weights of the window times the area element of the unit circle."""
     v, dv = np.polynomial.legendre.leggauss(RADII)
     v, dv = 0.5 * (v + 1), 0.5 * dv
     radii = REACH * v**CROWDING
     radial = REACH * CROWDING * v ** (CROWDING - 1) * dv * radii * np.exp(-(radii**4))
-    out = []
+    rings = []
     for i, (u, w) in enumerate(zip(radii, radial, strict=True)):
         angles = max(8, 4 * math.ceil(2 * math.pi * u * WINDOW / ARC / 4))
         phi = 2 * math.pi * (np.arange(angles) + 0.5 * (i % 2)) / angles
-        out.append((np.full(angles, u), np.cos(phi), np.sin(phi), np.full(angles, w * 2 * math.pi / angles)))
-    return tuple(np.concatenate(parts) for parts in zip(*out, strict=True))
+        rings.append(
+            (np.full(angles, u), np.cos(phi), np.sin(phi), np.full(angles, w * 2 * math.pi / angles))
+        )
+    return tuple(np.concatenate(parts) for parts in zip(*rings, strict=True))

@@ -51,8 +51,12 @@ def derived_quantities(
             direction[:, k] = 1.0
             jacobian[..., k] = torch.func.jvp(compute, (values,), (direction,))[1]
         known = torch.nan_to_num(covariance)
-        needs_missing = ((jacobian != 0) & torch.isnan(torch.diagonal(covariance, dim1=1, dim2=2))[:, None]).any(2)
-        variance = torch.einsum("gdp,gpq,gdq->gd", torch.nan_to_num(jacobian), known, torch.nan_to_num(jacobian))
+        needs_missing = (
+            (jacobian != 0) & torch.isnan(torch.diagonal(covariance, dim1=1, dim2=2))[:, None]
+        ).any(2)
+        variance = torch.einsum(
+            "gdp,gpq,gdq->gd", torch.nan_to_num(jacobian), known, torch.nan_to_num(jacobian)
+        )
         errors = torch.where(needs_missing, errors, torch.sqrt(variance.clamp_min(0.0)))
     return tuple(quantities), derived, errors
 
@@ -82,7 +86,12 @@ def _collect(
             add(f"{name}.magnitude", "mag", "total magnitude", torch.where(flux > 0, magnitude, torch.nan))
         if "effective_radius" in named:
             radius, q = named["effective_radius"][:, 0], named["axis_ratio"][:, 0]
-            add(f"{name}.circularised_radius", "pixel", "half-light radius of the circle of equal area", circularised(radius, q))
+            add(
+                f"{name}.circularised_radius",
+                "pixel",
+                "half-light radius of the circle of equal area",
+                circularised(radius, q),
+            )
             area = 2 * math.pi * q * (radius * pixel_scale) ** 2
             if "boxiness" in named:
                 area = area * superellipse_area(named["boxiness"][:, 0])
@@ -94,12 +103,19 @@ def _collect(
             )
     if len(fluxes) > 1:
         total = torch.stack(list(fluxes.values())).sum(0)
-        add("total.magnitude", "mag", "magnitude of all components", zero_point - 2.5 * torch.log10(total.clamp_min(1e-300)))
+        add(
+            "total.magnitude",
+            "mag",
+            "magnitude of all components",
+            zero_point - 2.5 * torch.log10(total.clamp_min(1e-300)),
+        )
         for name, flux in fluxes.items():
             add(f"{name}.fraction", "", "fraction of the light of all components", flux / total)
 
 
-def component_flux(profile: RadialProfile | PointProfile, named: dict[str, Tensor], zero_point: PerGalaxy) -> PerGalaxy:
+def component_flux(
+    profile: RadialProfile | PointProfile, named: dict[str, Tensor], zero_point: PerGalaxy
+) -> PerGalaxy:
     """Total flux (galaxy,) of a component."""
     amplitude = named[profile.amplitude][:, 0]
     if profile.amplitude == "magnitude":

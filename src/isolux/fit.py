@@ -14,11 +14,12 @@ from isolux.bootstrap import bootstrap
 from isolux.derived import derived_quantities
 from isolux.errors import InputError
 from isolux.geometry import wrap_angle
-from isolux.likelihood import MOST_LINEARISED, ChiSquare
-from isolux.parameters import ParameterMap, build_map
+from isolux.likelihood import ChiSquare
+from isolux.parameter_map import ParameterMap, build_map
 from isolux.profiles.base import ImageProfile
+from isolux.renderer import Renderer
 from isolux.result import Quantity, Result
-from isolux.scene import Renderer, Scene
+from isolux.scene import Scene
 from isolux.solve import FirstOrder, LevenbergMarquardt, Solution
 from isolux.solve.covariance import covariance
 from isolux.start import starting_values
@@ -91,11 +92,19 @@ def fit(
     if parameters.n_free == 0:
         raise InputError("nothing to fit: every parameter of the scene is fixed or tied")
     parameters = dataclasses.replace(parameters, values=_inside(parameters, estimated))
-    problem = ChiSquare.of(Renderer.of(scene, batch), parameters, batch)
+    problem = ChiSquare.of(Renderer.of(scene.components, batch), parameters, batch)
     fate = _Fate.of(batch, parameters)
     rows = torch.tensor(fate.fittable, dtype=torch.int64, device=values.device)
     solution = _solve(problem, rows, solver, starts, seed)
-    return _assemble(_Fitted(batch, scene, problem, rows, solution, fate), solver, errors, scale_errors, replicates, seed, clock)
+    return _assemble(
+        _Fitted(batch, scene, problem, rows, solution, fate),
+        solver,
+        errors,
+        scale_errors,
+        replicates,
+        seed,
+        clock,
+    )
 
 
 def _names(table: Mapping[str, Any]) -> list[str]:
@@ -222,7 +231,13 @@ class _Fitted:
 
 
 def _assemble(
-    fitted: _Fitted, solver: Solver, errors: Errors, scale_errors: bool, replicates: int, seed: int, clock: float
+    fitted: _Fitted,
+    solver: Solver,
+    errors: Errors,
+    scale_errors: bool,
+    replicates: int,
+    seed: int,
+    clock: float,
 ) -> Result:
     batch, parameters, rows = fitted.batch, fitted.problem.parameters, fitted.rows
     galaxies, count = len(batch), len(parameters.names)
@@ -242,7 +257,9 @@ def _assemble(
         if scale_errors:
             dof = (pixels[rows] - parameters.n_free).clamp_min(1)
             free_covariance = free_covariance * (fitted.solution.cost / dof)[:, None, None]
-        full = _fill(galaxies, rows, _full_covariance(parameters, fitted.solution.theta, rows, free_covariance))
+        full = _fill(
+            galaxies, rows, _full_covariance(parameters, fitted.solution.theta, rows, free_covariance)
+        )
     bounds_hit = torch.zeros(galaxies, count, dtype=torch.bool, device=rows.device)
     bounds_hit[rows[:, None], torch.tensor(parameters.free, device=rows.device)] = at_bound
     value_errors = torch.full_like(values, torch.nan)
@@ -256,7 +273,7 @@ def _assemble(
     derived, derived_values, derived_errors = derived_quantities(
         fitted.scene, values, full, fitted.problem.renderer.zero_point, batch.pixel_scale.to(values.device)
     )
-    _remark(fitted, values, value_errors, bounds_hit, errors != "none" and parameters.n_free <= MOST_LINEARISED)
+    _remark(fitted, values, value_errors, bounds_hit, errors != "none")
     wrapped = _wrap(fitted.scene, values)
     seconds = (time.perf_counter() - clock) / max(len(rows), 1)
     took = torch.zeros(galaxies, dtype=torch.float64)
@@ -322,7 +339,7 @@ def _at_bound(fitted: _Fitted, solver: Solver) -> Tensor:
 def _free_covariance(fitted: _Fitted, at_bound: Tensor, errors: Errors) -> Tensor | None:
     """Covariance (row, free, free); NaN where there is none; None where it was not wanted or is too large."""
     problem, solution = fitted.problem, fitted.solution
-    if errors == "none" or problem.n_free > MOST_LINEARISED or len(solution.theta) == 0:
+    if errors == "none" or not problem.parameters.linearisable or len(solution.theta) == 0:
         return None
     hessian = solution.hessian
     if hessian is None:

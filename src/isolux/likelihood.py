@@ -15,13 +15,10 @@ import torch
 
 from isolux.batch import Batch
 from isolux.errors import InputError
-from isolux.parameters import ParameterMap
-from isolux.scene import Renderer
+from isolux.parameter_map import MOST_LINEARISED, ParameterMap
+from isolux.renderer import Renderer
 from isolux.solve.problem import Linearised
 from isolux.types import Free, Images, PerGalaxy, Rows, Tensor
-
-MOST_LINEARISED = 256
-"""Most free parameters for which a matrix of all pairs is formed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +74,9 @@ class ChiSquare:
         """Chi-square (row,); differentiable."""
         galaxies = self.owner[rows]
         values = self.parameters.expand(theta, galaxies)
-        residual = self.weighted_image[galaxies] - self.renderer.model(values, galaxies) * self.weight[galaxies]
+        residual = (
+            self.weighted_image[galaxies] - self.renderer.model(values, galaxies) * self.weight[galaxies]
+        )
         square = residual * residual
         if self.resample is not None:
             square = square * self.resample(rows)
@@ -85,9 +84,10 @@ class ChiSquare:
 
     def linearise(self, theta: Free, rows: Rows) -> Linearised:
         """Chi-square with gradient and J^T W J from the derivative images of the convolved scene."""
-        if self.n_free > MOST_LINEARISED:
+        if not self.parameters.linearisable:
             raise InputError(
-                "too many free parameters for Levenberg-Marquardt; use FirstOrder", self.n_free, f"1 to {MOST_LINEARISED}"
+                f"Levenberg-Marquardt needs scalar parameters, {MOST_LINEARISED} at most; use FirstOrder for vectors",
+                f"{self.n_free} free",
             )
         galaxies = self.owner[rows]
         values = self.parameters.expand(theta, galaxies)

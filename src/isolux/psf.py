@@ -80,7 +80,9 @@ class Canvas:
     def cut(self, maps: Maps) -> Maps:
         """The stamp's pixels (..., y, x) of maps on the grid."""
         k, (top, left) = self.oversampling, self.margin
-        return maps[..., top : top + (self.height - 1) * k + 1 : k, left : left + (self.width - 1) * k + 1 : k]
+        return maps[
+            ..., top : top + (self.height - 1) * k + 1 : k, left : left + (self.width - 1) * k + 1 : k
+        ]
 
     def frequencies(self) -> tuple[Tensor, Tensor]:
         """Angular frequencies a pixel (size_y, 1) and (1, size_x // 2 + 1) of the transform."""
@@ -94,7 +96,13 @@ class Canvas:
 
 
 def make_canvas(
-    psf: Images | None, height: int, width: int, like: Tensor, *, oversampling: int = 1, includes_pixel: bool = True
+    psf: Images | None,
+    height: int,
+    width: int,
+    like: Tensor,
+    *,
+    oversampling: int = 1,
+    includes_pixel: bool = True,
 ) -> Canvas:
     """The grid and the PSF's transform for stamps of one size.
 
@@ -137,7 +145,9 @@ def make_canvas(
         fx = torch.fft.rfftfreq(size[1], d=1 / oversampling, dtype=torch.float64, device=psf.device)
         transform = transform * torch.sinc(fy)[:, None] * torch.sinc(fx)[None, :]
     complex_dtype = torch.complex64 if like.dtype == torch.float32 else torch.complex128
-    return Canvas(height, width, oversampling, margin, size, transform.to(device=like.device, dtype=complex_dtype))
+    return Canvas(
+        height, width, oversampling, margin, size, transform.to(device=like.device, dtype=complex_dtype)
+    )
 
 
 def fast_size(length: int) -> int:

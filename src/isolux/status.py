@@ -21,12 +21,12 @@ class Status(IntEnum):
     BAD_INPUT = 6, "the image, sigma or mask cannot be used"
     BAD_PSF = 7, "the PSF cannot be used"
     BAD_START = 8, "a starting value is not finite or lies outside its bounds"
-    NO_START = 9, "no source found from which to estimate starting values"
-    RUNNING = 10, "not fitted yet"
+    RUNNING = 9, "not fitted yet"
 
     message: str
 
     def __new__(cls, code: int, message: str = "") -> "Status":
+        """A code with its message."""
         member = int.__new__(cls, code)
         member._value_ = code
         member.message = message

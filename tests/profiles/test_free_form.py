@@ -124,5 +124,5 @@ def test_spline_fits_a_galaxy(disc):
 
 
 def test_derivative_matrix_of_a_vector_is_refused(disc):
-    with pytest.raises(InputError, match="log_ratio is a vector"):
+    with pytest.raises(InputError, match="use FirstOrder for vectors"):
         isolux.fit(disc, isolux.Scene(galaxy=Spline()), solver=isolux.LevenbergMarquardt())

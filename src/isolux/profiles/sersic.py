@@ -1,13 +1,12 @@
 r"""The Sérsic profile (Sérsic 1968; equations 1 and 5 of Chen et al. 2024).
 
-    I(r) = I_e exp(-b [(r / r_e)^(1/n) - 1]),     gamma(2n, b) = Gamma(2n) / 2
+I(r) = I_e exp(-b [(r / r_e)^(1/n) - 1]),     gamma(2n, b) = Gamma(2n) / 2
 
-    F    = 2 pi q r_e^2 n e^b b^(-2n) Gamma(2n) I_e / r_box
+F    = 2 pi q r_e^2 n e^b b^(-2n) Gamma(2n) I_e / r_box
 """
 
 import math
 from collections.abc import Mapping
-from functools import cache
 
 import numpy as np
 import torch
@@ -27,48 +26,52 @@ EFFECTIVE_RADIUS = Parameter(
     guess="radius",
 )
 SERSIC_INDEX = Parameter(
-    "sersic_index", "", "1 exponential, 4 de Vaucouleurs", lower=0.2, upper=10.0, log=True, default=2.0, step=0.05
+    "sersic_index",
+    "",
+    "1 exponential, 4 de Vaucouleurs",
+    lower=0.2,
+    upper=10.0,
+    log=True,
+    default=2.0,
+    step=0.05,
 )
 
 _INDEX_RANGE = (0.1, 20.0)
 
 
-@cache
-def _b_coefficients() -> tuple[float, ...]:
-    """Polynomial in log n for b(n) / n, through values that solve gamma(2n, b) = Gamma(2n) / 2 to 1e-14."""
-    low, high = math.log(_INDEX_RANGE[0]), math.log(_INDEX_RANGE[1])
+def _fit_b() -> np.ndarray:
+    """Chebyshev series in log n for b(n) / n, through values that solve gamma(2n, b) = Gamma(2n) / 2 to 1e-14."""
+    low, high = (math.log(end) for end in _INDEX_RANGE)
     nodes = np.polynomial.chebyshev.chebpts1(33)
     n = torch.exp(torch.as_tensor(0.5 * (high - low) * nodes + 0.5 * (high + low)))
     lower, upper = torch.full_like(n, 1e-9), 2 * n + 1
-    for _ in range(100):
+    for _ in range(60):
         middle = 0.5 * (lower + upper)
         below = torch.special.gammainc(2 * n, middle) < 0.5
         lower, upper = torch.where(below, middle, lower), torch.where(below, upper, middle)
-    coefficients = np.polynomial.chebyshev.chebfit(nodes, np.asarray(middle / n), 24)
-    return tuple(float(c) for c in coefficients)
+    return np.polynomial.chebyshev.chebfit(nodes, (middle / n).numpy(), 24)
 
 
-@cache
-def _slope_coefficients() -> tuple[float, ...]:
-    return tuple(float(c) for c in np.polynomial.chebyshev.chebder(_b_coefficients()))
+_B_SERIES = _fit_b()
+_SLOPE_SERIES = np.polynomial.chebyshev.chebder(_B_SERIES)
 
 
 def sersic_b(n: Tensor) -> Tensor:
     """b(n) for Sérsic indices from 0.1 to 20, to 1e-8 or better; differentiable."""
-    return n * _series(n, _b_coefficients())
+    return n * _series(n, _B_SERIES)
 
 
 def sersic_b_slope(n: Tensor) -> Tensor:
     """db/dn."""
     low, high = (math.log(end) for end in _INDEX_RANGE)
-    by_log = _series(n, _slope_coefficients()) * 2 / (high - low)
-    return _series(n, _b_coefficients()) + by_log
+    by_log = _series(n, _SLOPE_SERIES) * 2 / (high - low)
+    return _series(n, _B_SERIES) + by_log
 
 
-def _series(n: Tensor, coefficients: tuple[float, ...]) -> Tensor:
+def _series(n: Tensor, coefficients: np.ndarray) -> Tensor:
     """Chebyshev series in log n, scaled to the range of indices."""
     low, high = (math.log(end) for end in _INDEX_RANGE)
-    series = torch.tensor(coefficients, dtype=n.dtype, device=n.device)
+    series = torch.tensor(coefficients.tolist(), dtype=n.dtype, device=n.device)
     order = torch.arange(len(coefficients), dtype=n.dtype, device=n.device)
     angle = torch.acos(torch.clamp((2 * torch.log(n) - (high + low)) / (high - low), -0.9999999, 0.9999999))
     return (torch.cos(angle[..., None] * order) * series).sum(-1)
@@ -91,7 +94,9 @@ class Sersic(RadialProfile):
         logarithm = b - 2 * n * torch.log(b) + torch.lgamma(2 * n)
         return 2 * math.pi * effective_radius**2 * n * torch.exp(logarithm)
 
-    def slopes(self, r: Points, shape: Mapping[str, Tensor], wanted: set[str]) -> tuple[Points, Points, dict[str, Points]]:
+    def slopes(
+        self, r: Points, shape: Mapping[str, Tensor], wanted: set[str]
+    ) -> tuple[Points, Points, dict[str, Points]]:
         """Closed forms, with t = (r/r_e)^(1/n): f' = -f b t / (n r)."""
         radius, n = shape["effective_radius"], shape["sersic_index"]
         b, by_n = sersic_b(n), sersic_b_slope(n)

@@ -27,7 +27,11 @@ def covariance(hessian: Tensor, excluded: Tensor) -> tuple[Tensor, Tensor]:
     diagonal = torch.diagonal(hessian, dim1=1, dim2=2)
     either = excluded[:, :, None] | excluded[:, None, :]
     usable = torch.isfinite(hessian).flatten(1).all(1) & ((diagonal > 0) | excluded).all(1)
-    scale = torch.where(excluded | ~usable[:, None], torch.ones_like(diagonal), diagonal).clamp_min(1e-300).rsqrt()
+    scale = (
+        torch.where(excluded | ~usable[:, None], torch.ones_like(diagonal), diagonal)
+        .clamp_min(1e-300)
+        .rsqrt()
+    )
     unit = torch.where(either, identity, hessian * scale[:, :, None] * scale[:, None, :])
     unit = torch.where(usable[:, None, None], unit, identity)
     smallest_to_largest = torch.linalg.eigvalsh(unit)

@@ -57,7 +57,11 @@ class FirstOrder:
     width: int = 16
 
     def __post_init__(self) -> None:
-        known = [n for n, c in vars(torch.optim).items() if isinstance(c, type) and issubclass(c, torch.optim.Optimizer)]
+        known = [
+            n
+            for n, c in vars(torch.optim).items()
+            if isinstance(c, type) and issubclass(c, torch.optim.Optimizer)
+        ]
         choices = [name for name in known if name not in UNSUITED]
         if self.optimizer not in choices:
             raise unknown_name("optimizer", self.optimizer, choices)
@@ -89,14 +93,17 @@ class FirstOrder:
             counted = torch.where(track.running & torch.isfinite(costs), costs, torch.zeros_like(costs))
             total = counted.sum()
             total.backward()
-            moving.grad = torch.nan_to_num(moving.grad, nan=0.0, posinf=0.0, neginf=0.0)
+            if moving.grad is not None:
+                moving.grad = torch.nan_to_num(moving.grad, nan=0.0, posinf=0.0, neginf=0.0)
             return total
 
         for _ in range(self.iterations):
             optimizer.step(closure)
             with torch.no_grad():
                 inside = torch.clamp(moving * unit, lower, upper) / unit
-                moving.copy_(torch.where(track.running[:, None] & torch.isfinite(inside), inside, track.best / unit))
+                moving.copy_(
+                    torch.where(track.running[:, None] & torch.isfinite(inside), inside, track.best / unit)
+                )
             if not bool(track.running.any()):
                 break
         return track.best, track.cost, track.status(), track.steps

@@ -123,7 +123,9 @@ class _Search:
         gain = (self.cost[rows] - found.cost) / self.promised[rows]
         damping = self.damping[rows]
         grown = torch.where(better, torch.where(gain < 0.25, damping * 2, damping), damping * 10)
-        self.damping[rows] = torch.where(fresh, damping, torch.where(better & (gain > 0.5), damping * 0.1, grown))
+        self.damping[rows] = torch.where(
+            fresh, damping, torch.where(better & (gain > 0.5), damping * 0.1, grown)
+        )
         for state, new in (
             (self.theta, self.trial[rows]),
             (self.cost, found.cost),
@@ -186,4 +188,6 @@ def _solve_held(matrix: Tensor, right: Tensor, held: Tensor, target: Tensor) -> 
     good = (info == 0)[:, None, None]
     factor = torch.where(good, factor, identity)
     step = torch.cholesky_solve(torch.where(held, fixed, known)[..., None], factor)[..., 0]
-    return torch.where(good[..., 0], torch.nan_to_num(step, nan=0.0, posinf=0.0, neginf=0.0), torch.zeros_like(step))
+    return torch.where(
+        good[..., 0], torch.nan_to_num(step, nan=0.0, posinf=0.0, neginf=0.0), torch.zeros_like(step)
+    )
