@@ -30,10 +30,10 @@ LONGEST = 4.0
 """Most that the window grows along the major axis of a thin galaxy, in units of WINDOW."""
 REACH = 1.75
 """Nodes extend to this many s, where the window has fallen to 1e-4."""
-RADII = 18
-"""Quadrature radii."""
+PANELS = ((0.02, 6), (0.15, 6), (REACH, 11))
+"""Outer radius in s and number of quadrature radii of each panel, so that sizes of any scale are met."""
 CROWDING = 3.0
-"""Radii go as the power CROWDING of the Gauss-Legendre variable: a cusp r^(1/n) becomes smooth."""
+"""Radii of the first panel go as this power of the Gauss-Legendre variable: a cusp r^(1/n) becomes smooth."""
 ARC = 0.6
 """Distance of nodes along a ring, in grid spacings of the minor axis."""
 TAPER = 6
@@ -140,15 +140,24 @@ def _clip(first: Tensor, count: int, size: int) -> tuple[Tensor, Tensor]:
 @lru_cache(maxsize=4)
 def _polar_rule() -> tuple[np.ndarray, ...]:
     """Nodes (radius in s, cos, sin) and weights of the window times the area element of the unit circle."""
-    v, dv = np.polynomial.legendre.leggauss(RADII)
-    v, dv = 0.5 * (v + 1), 0.5 * dv
-    radii = REACH * v**CROWDING
-    radial = REACH * CROWDING * v ** (CROWDING - 1) * dv * radii * np.exp(-(radii**4))
+    radii, steps = _radial_rule()
+    radial = steps * radii * np.exp(-(radii**4))
     rings = []
     for i, (u, w) in enumerate(zip(radii, radial, strict=True)):
         angles = max(8, 4 * math.ceil(2 * math.pi * u * WINDOW / ARC / 4))
         phi = 2 * math.pi * (np.arange(angles) + 0.5 * (i % 2)) / angles
-        rings.append(
-            (np.full(angles, u), np.cos(phi), np.sin(phi), np.full(angles, w * 2 * math.pi / angles))
-        )
+        rings.append((np.full(angles, u), np.cos(phi), np.sin(phi), np.full(angles, w * 2 * math.pi / angles)))
     return tuple(np.concatenate(parts) for parts in zip(*rings, strict=True))
+
+
+def _radial_rule() -> tuple[np.ndarray, np.ndarray]:
+    """Radii in s and their steps: Gauss-Legendre in each panel, crowded towards the centre in the first."""
+    radii, steps, inner = [], [], 0.0
+    for outer, count in PANELS:
+        v, dv = np.polynomial.legendre.leggauss(count)
+        power = CROWDING if inner == 0 else 1.0
+        t, dt = 0.5 * (v + 1), 0.5 * dv
+        radii.append(inner + (outer - inner) * t**power)
+        steps.append((outer - inner) * power * t ** (power - 1) * dt)
+        inner = outer
+    return np.concatenate(radii), np.concatenate(steps)

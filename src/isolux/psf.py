@@ -15,7 +15,7 @@ from isolux.errors import InputError
 from isolux.types import Images, Maps, Points, Rows, Tensor
 
 UNCONVOLVED_OVERSAMPLING = 5
-"""Without a PSF, pixels average the model: drawn as a top-hat PSF on a grid this many times finer."""
+"""Without a PSF the pixel alone blurs the model, which is drawn on a grid this many times finer."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,9 +125,10 @@ def make_canvas(
         For an even-sized PSF or an oversampling below 1.
     """
     if psf is None:
-        side = UNCONVOLVED_OVERSAMPLING
-        psf = like.new_full((1, side, side), 1.0 / side**2)
-        oversampling, includes_pixel = side, True
+        oversampling, includes_pixel = UNCONVOLVED_OVERSAMPLING, False
+        side = oversampling + 2
+        psf = like.new_zeros(1, side, side)
+        psf[0, side // 2, side // 2] = 1.0
     if oversampling < 1:
         raise InputError("oversampling of the PSF", oversampling, "1, 2, 3, ...")
     tall, wide = psf.shape[1:]
