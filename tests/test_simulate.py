@@ -7,7 +7,7 @@ import torch
 
 import isolux
 from isolux.profiles import Exponential, FlatSky
-from isolux.simulate import Observation, mock_scene, mock_stamps, moffat_psf
+from isolux.simulate import Observation, draw, mock_scene, mock_stamps, moffat_psf
 
 SMALL = Observation(size=48, psf_size=25)
 
@@ -90,6 +90,18 @@ def test_a_fit_finds_bulge_and_disc():
     for name in ("disc.scale_radius", "bulge.magnitude", "disc.magnitude", "disc.axis_ratio"):
         pulls = (result[name].numpy() - truth[name]) / result.error(name).numpy()
         assert np.abs(pulls).max() < 4.5, name
+
+
+def test_a_scene_is_drawn_in_one_call():
+    truth = mock_stamps(2, "bulge+disc", seed=1, observation=SMALL)[1]
+    total, parts = draw(
+        mock_scene(truth), (48, 40), psf=moffat_psf(3.0, size=15), zero_point=22.5, galaxies=2
+    )
+    assert list(parts) == ["bulge", "disc", "sky"]
+    assert total.shape == (2, 48, 40)
+    assert torch.equal(total, sum(parts.values()))
+    with pytest.raises(isolux.InputError, match=r"disc\.magnitude has no value"):
+        draw(isolux.Scene(disc=Exponential(x=1, y=1)), (8, 8))
 
 
 def test_what_cannot_be_is_refused():

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from isolux.batch import Batch
 from isolux.errors import InputError, unknown_name
 from isolux.profiles import Exponential, FlatSky, Profile, Sersic
 from isolux.scene import Scene
-from isolux.types import Tensor
+from isolux.types import Images, Tensor
 
 Truth = dict[str, np.ndarray]
 """Arrays (galaxy,) by full parameter name, in the units of a fit: pixels, magnitudes, degrees."""
@@ -142,7 +143,7 @@ def mock_stamps(
     truth["sky.level"] = np.full(count, view.sky_level)
     fwhm = rng.uniform(*view.psf_fwhm, count) / view.pixel_scale
     psf = np.stack([moffat_psf(width, view.psf_beta, view.psf_size) for width in fwhm])
-    clean = _draw(truth, psf, view)
+    clean = _drawn(truth, psf, view)
     sky_sigma = rng.uniform(*view.sky_sigma, count)[:, None, None]
     photons = rng.poisson(np.maximum(clean - view.sky_level, 0) * view.gain) / view.gain
     image = photons + view.sky_level + sky_sigma * rng.standard_normal(clean.shape)
@@ -157,6 +158,52 @@ def mock_stamps(
         dtype=dtype,
     )
     return batch, truth
+
+
+def draw(
+    scene: Scene, shape: tuple[int, int], *, psf: Any = None, zero_point: Any = 0.0, galaxies: int = 1
+) -> tuple[Images, dict[str, Images]]:
+    """The model images of a scene, without data and without a fit.
+
+    Parameters
+    ----------
+    scene : Scene
+        With a number for every parameter, or one a galaxy.
+    shape : (int, int)
+        Rows and columns of the images.
+    psf : array, optional
+        (v, u), or (galaxy, v, u): odd-sized, with the pixel in it like the image of a star; without it the
+        model is averaged over pixels alone.
+    zero_point : float or array
+        AB magnitude of one image unit.
+    galaxies : int
+        Number of images, where the scene's numbers are one a galaxy.
+
+    Returns
+    -------
+    total : Tensor
+        (galaxy, y, x), float64.
+    components : dict
+        The same for each component by itself, by name.
+
+    Raises
+    ------
+    InputError
+        Where a parameter has no number.
+
+    Examples
+    --------
+    >>> disc = Exponential(x=31, y=31, magnitude=17, scale_radius=6, axis_ratio=0.5, position_angle=30)
+    >>> total, components = draw(Scene(disc=disc), (64, 64), zero_point=22.5)
+    >>> total.shape
+    torch.Size([1, 64, 64])
+    """
+    blank = np.zeros((galaxies, *shape))
+    batch = Batch.from_arrays(
+        blank, sigma=np.ones_like(blank), psf=psf, zero_point=zero_point, dtype=torch.float64
+    )
+    components = scene.component_images(batch, scene.values(galaxies))
+    return torch.stack(list(components.values())).sum(0), components
 
 
 def mock_scene(truth: Truth) -> Scene:
@@ -195,19 +242,15 @@ def moffat_psf(fwhm: float, beta: float = 3.5, size: int = 41) -> np.ndarray:
     return averaged / averaged.sum()
 
 
-def _draw(truth: Truth, psf: np.ndarray, view: Observation) -> np.ndarray:
+def _drawn(truth: Truth, psf: np.ndarray, view: Observation) -> np.ndarray:
     """Convolved images (galaxy, y, x) without noise."""
-    scene = mock_scene(truth)
-    values = scene.values(len(psf))
-    drawn: list[Tensor] = []
+    parts: list[Tensor] = []
     for first in range(0, len(psf), AT_ONCE):
-        kernels = psf[first : first + AT_ONCE]
-        blank = np.zeros((len(kernels), view.size, view.size))
-        batch = Batch.from_arrays(
-            blank, sigma=np.ones_like(blank), psf=kernels, zero_point=view.zero_point, dtype=torch.float64
-        )
-        drawn.append(scene.images(batch, values[first : first + AT_ONCE]))
-    return torch.cat(drawn).numpy()
+        some = slice(first, first + AT_ONCE)
+        scene = mock_scene({name: values[some] for name, values in truth.items()})
+        shape, count = (view.size, view.size), len(psf[some])
+        parts.append(draw(scene, shape, psf=psf[some], zero_point=view.zero_point, galaxies=count)[0])
+    return torch.cat(parts).numpy()
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float, count: int) -> np.ndarray:
