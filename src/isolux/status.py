@@ -22,6 +22,7 @@ class Status(IntEnum):
     BAD_PSF = 7, "the PSF cannot be used"
     BAD_START = 8, "a starting value is not finite or lies outside its bounds"
     RUNNING = 9, "not fitted yet"
+    FAILED = 10, "an unexpected error ended the fit"
 
     message: str
 
