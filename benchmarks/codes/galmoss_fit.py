@@ -63,7 +63,7 @@ def read(galaxies: Galaxies, table: Table) -> Fits:
     parts = ("sersic",) if single else ("bulge", "disc")
     columns = [column(f"{parts[0]}_{name}") - 0.5 for name in ("cen_x", "cen_y")]
     for part in parts:
-        index = [column(f"{part}_ser_n")] * single
+        index = [column(f"{part}_ser_n")] if single else []
         columns += [column(f"{part}_mag"), column(f"{part}_eff_r") / galaxies.pixel_scale, *index]
         columns += [column(f"{part}_axis_r"), column(f"{part}_pa")]
     values = np.column_stack(columns)
