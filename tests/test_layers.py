@@ -14,7 +14,7 @@ LAYERS = {
     2: "solve profiles psf core",
     3: "renderer scene likelihood derived",
     4: "source start bootstrap fit isophotes field simulate nets",
-    5: "measure testing io",
+    5: "options measure testing io",
     6: "survey report demo",
     7: "__init__ __main__ cli",
 }

@@ -186,6 +186,18 @@ class Result:
             table[name].info.description = meaning + UNITLESS.get(unit, "")
         return table
 
+    def select(self, rows: Sequence[int]) -> Result:
+        """The rows with these numbers, in this order."""
+        chosen = list(rows)
+        picked: dict[str, Any] = {}
+        for field in dataclasses.fields(Result):
+            value = getattr(self, field.name)
+            if isinstance(value, torch.Tensor):
+                picked[field.name] = value[chosen]
+            elif field.name in ("id", "status", "flags", "message", "wcs"):
+                picked[field.name] = tuple(value[k] for k in chosen) if value else ()
+        return dataclasses.replace(self, **picked)
+
     @staticmethod
     def concatenate(parts: Sequence[Result]) -> Result:
         """The results of several batches of one model as one."""

@@ -42,11 +42,9 @@ def starting_columns(files: Sequence[StampFiles]) -> dict[str, np.ndarray]:
     table = files[0].table if files else None
     if table is None:
         return {}
-    rows = [f.row for f in files]
-    columns = {
-        name: plain_column(table, name)[0] for name in table.colnames if name not in (*IMAGES, *NUMBERS)
-    }
-    return {name: values[rows] for name, values in columns.items() if values.dtype.kind in "fiu"}
+    others = [name for name in table.colnames if name not in (*IMAGES, *NUMBERS)]
+    some = table[[name for name in others if table[name].dtype.kind in "fiu"]][[f.row for f in files]]
+    return {name: plain_column(some, name)[0] for name in some.colnames}
 
 
 def read_source_table(source: StampSource) -> QTable:

@@ -1,0 +1,140 @@
+"""The options of a run: one frozen dataclass, filled by Python, the command line and the run file alike."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from isolux.errors import InputError, unknown_name
+from isolux.fit import Errors
+from isolux.solve import FirstOrder, LevenbergMarquardt
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """How a sample is fitted and what is written.
+
+    Parameters
+    ----------
+    solver : LevenbergMarquardt or FirstOrder
+        The solver with its own options.
+    errors : {"covariance", "bootstrap", "none"}
+        How errors are found.
+    scale_errors : bool
+        Multiply covariances by the reduced chi-square.
+    starts : int
+        Fits a galaxy from different starting values.
+    replicates, seed : int
+        Of the bootstrap.
+    device : str
+        ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
+    dtype : {"float32", "float64"}
+        Precision of the images.
+    batch_size, max_pixels : int
+        Galaxies and pixels of a batch at most.
+    ahead : int
+        Batches that are read ahead.
+    folder : str or path
+        Where everything is written.
+    catalogue : str
+        Name of the catalogue; its ending is the format.
+    blocks : bool
+        Write an image block a galaxy, to ``blocks/``.
+    figures : bool
+        Have a figure a galaxy drawn, in ``figures/`` (by the command line).
+    resume, overwrite : bool
+        Go on with the catalogue that is there, or replace it.
+
+    Raises
+    ------
+    InputError
+        If a value is out of range.
+    """
+
+    solver: LevenbergMarquardt | FirstOrder = dataclasses.field(default_factory=LevenbergMarquardt)
+    errors: Errors = "covariance"
+    scale_errors: bool = False
+    starts: int = 1
+    replicates: int = 100
+    seed: int = 0
+    device: str = "auto"
+    dtype: str = "float32"
+    batch_size: int = 256
+    max_pixels: int = 1 << 24
+    ahead: int = 2
+    folder: str | Path = "run"
+    catalogue: str = "catalogue.fits"
+    blocks: bool = True
+    figures: bool = False
+    resume: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in {
+            "batch_size": 1,
+            "max_pixels": 1,
+            "starts": 1,
+            "replicates": 2,
+            "ahead": 0,
+        }.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise InputError(name, value, f"a whole number, {least} or more")
+        for name, choices in {"dtype": DTYPES, "errors": ("covariance", "bootstrap", "none")}.items():
+            if getattr(self, name) not in choices:
+                raise InputError(name, getattr(self, name), ", ".join(choices))
+        if self.resume and self.overwrite:
+            raise InputError("resume and overwrite exclude each other")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RunOptions:
+        """Options from a mapping; an unknown name is an error that names the nearest known one."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in values:
+            if name not in known:
+                raise unknown_name("option", name, known)
+        return cls(**values)
+
+    @property
+    def path(self) -> Path:
+        """The catalogue."""
+        return Path(self.folder).expanduser() / self.catalogue
+
+    @property
+    def blocks_folder(self) -> Path:
+        """Where image blocks go."""
+        return Path(self.folder).expanduser() / "blocks"
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """``dtype`` for PyTorch."""
+        return DTYPES[self.dtype]
+
+    @property
+    def torch_device(self) -> torch.device:
+        """``device`` for PyTorch.
+
+        Raises
+        ------
+        InputError
+            If there is no such device.
+        """
+        name = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        try:
+            device = torch.device(name)
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            raise InputError(f"device {name!r} cannot be used, {str(error).splitlines()[0]}") from None
+        return device
+
+    @property
+    def fit_arguments(self) -> dict[str, Any]:
+        """What :func:`isolux.fit` takes."""
+        names = ("solver", "errors", "scale_errors", "starts", "replicates", "seed")
+        return {name: getattr(self, name) for name in names}
