@@ -194,7 +194,9 @@ def test_real_files(real_data):
     for start in sorted(folder.glob("*.in")):
         found, fitted = read_galfit(start), read_galfit(start.with_suffix(".out"))
         assert found.zero_point == 25.256
-        assert [c.kind for c in found.components] == [c.kind for c in fitted.components][: len(found.components)]
+        assert [c.kind for c in found.components] == [c.kind for c in fitted.components][
+            : len(found.components)
+        ]
         parameters = fitted.components[0].parameters
         assert 0 < parameters["axis_ratio"].value <= 1
         assert math.isfinite(parameters["effective_radius"].value)

@@ -1,0 +1,214 @@
+"""The run file: a whole run as TOML, so that it can be repeated.
+
+``[input]`` has the fields of :class:`StampSource`, ``[model.<component>]`` a profile and how its parameters are
+treated, ``[fit]`` and ``[output]`` the fields of :class:`RunOptions`. Paths are relative to the run file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from isolux.errors import InputError, unknown_name
+from isolux.io.patterns import split_hdu
+from isolux.io.profile_file import find_profile
+from isolux.io.source import IMAGES, StampSource
+from isolux.options import RunOptions
+from isolux.parameters import Column, Fixed, Free, Tied
+from isolux.profiles.base import Profile
+from isolux.scene import Scene
+from isolux.solve import FirstOrder, LevenbergMarquardt
+
+SOLVERS = {"levenberg-marquardt": LevenbergMarquardt, "first-order": FirstOrder}
+OUTPUT = ("folder", "catalogue", "blocks", "figures", "resume", "overwrite")
+TEMPLATE = """\
+# A run of Isolux:  isolux fit run.toml
+# Paths are relative to this file.
+
+[input]
+image = "stamps/*_image.fits"     # what * stands for names the galaxy
+sigma = "stamps/*_sigma.fits"     # or variance, ivar, or gain (with sky and read_noise)
+psf = "stamps/*_psf.fits"         # or one file for all
+# mask = "stamps/*_mask.fits"     # non-zero is bad, unless mask_bad names the bad values
+# table = "galaxies.csv"          # instead of patterns: a row a galaxy, with columns id, image, sigma, psf, ...
+zero_point = 22.5                 # AB magnitude of one image unit: a number, header keyword or column
+pixel_scale = 0.396               # arcsec; from the WCS where it is left out
+
+[model.galaxy]
+profile = "sersic"                # or a class of your own: "mybar.py:MyBar"
+# sersic_index = 2.0              # a number is a starting value
+# effective_radius = { start = 5.0, lower = 0.5, upper = 100.0, log = true }
+# boxiness = { fixed = 0.0 }
+# x = { column = "x_guess" }      # from the table
+# y = { tied = "disc.y" }         # to another component, or an expression such as "0.5 * disc.y"
+
+[model.sky]
+profile = "sky"
+
+[fit]
+errors = "covariance"             # or bootstrap, none
+device = "auto"                   # a GPU where there is one
+# solver = { name = "levenberg-marquardt", max_steps = 100 }
+
+[output]
+folder = "run"
+catalogue = "catalogue.fits"      # or .parquet, .ecsv, .csv, .hdf5
+blocks = true                     # data, model and residual of each galaxy, as GALFIT writes them
+"""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RunFile:
+    """What a run file says.
+
+    Attributes
+    ----------
+    source : StampSource
+        The stamps.
+    scene : Scene
+        The model.
+    options : RunOptions
+        How to fit and what to write.
+    """
+
+    source: StampSource
+    scene: Scene
+    options: RunOptions
+
+
+def read_run_file(path: str | Path) -> RunFile:
+    """Read a run file.
+
+    Raises
+    ------
+    InputError
+        If it is missing, is not TOML, or has a section, key or value that is unknown.
+    """
+    path = Path(path).expanduser()
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read, {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not TOML, {error}") from None
+    _check(f"section of {path}", content, ("input", "model", "fit", "output"))
+    for name in ("input", "model"):
+        if not content.get(name):
+            raise InputError(f"{path}: has no section [{name}]")
+    try:
+        source = _source(content["input"], path.parent)
+        scene = scene_from(content["model"], path.parent)
+        options = _options(content.get("fit", {}), content.get("output", {}), path.parent)
+    except (InputError, TypeError) as error:
+        raise InputError(f"{path}: {error}") from error
+    return RunFile(source, scene, options)
+
+
+def scene_from(model: Mapping[str, Any], folder: str | Path = ".") -> Scene:
+    """A scene from its components' tables: ``{"disc": {"profile": "sersic", "sersic_index": 1.0}}``.
+
+    Raises
+    ------
+    InputError
+        If a component has no profile, or a name in it is unknown.
+    """
+    components: dict[str, Profile] = {}
+    for name, table in model.items():
+        if not isinstance(table, Mapping) or not isinstance(table.get("profile"), str):
+            raise InputError(f'[model.{name}] needs a profile, such as profile = "sersic"')
+        kind = find_profile(table["profile"], folder)
+        own = _own_arguments(kind)
+        settings = {
+            key: value if key in own else setting_from(f"{name}.{key}", value)
+            for key, value in table.items()
+            if key != "profile"
+        }
+        components[name] = kind(**settings)
+    return Scene(**components)
+
+
+def setting_from(name: str, value: Any) -> Any:
+    """How a parameter is to be treated, from a number or a table.
+
+    ``1.5`` is a starting value; ``{start, lower, upper, log}`` a free parameter, ``{column}`` with the start
+    taken from the table of stamps; ``{fixed}`` a number or column's name; ``{tied}`` an expression.
+
+    Raises
+    ------
+    InputError
+        For unknown or contradictory keys.
+    """
+    if isinstance(value, str):
+        raise InputError(f'{name}: write {{ column = "{value}" }} or {{ tied = "{value}" }}')
+    if not isinstance(value, Mapping):
+        return Free(value)
+    _check(f"key of {name}", value, ("start", "lower", "upper", "log", "fixed", "tied", "column"))
+    kinds = [key for key in ("start", "fixed", "tied", "column") if key in value]
+    if len(kinds) > 1 or (kinds and kinds[0] in ("fixed", "tied") and len(value) > 1):
+        raise InputError(f"{name}: these keys exclude each other", sorted(value))
+    if "tied" in value:
+        return Tied(value["tied"])
+    if "fixed" in value:
+        fixed = value["fixed"]
+        return Fixed(Column(fixed) if isinstance(fixed, str) else fixed)
+    start = Column(value["column"]) if "column" in value else value.get("start")
+    return Free(start, value.get("lower"), value.get("upper"), value.get("log"))
+
+
+def _source(table: Mapping[str, Any], folder: Path) -> StampSource:
+    _check("key of [input]", table, [field.name for field in dataclasses.fields(StampSource)])
+    values = dict(table)
+    if "table" in values:
+        values["table"] = str(folder / Path(values["table"]).expanduser())
+    for name in set(IMAGES) & set(values):
+        values[name] = _located(values[name], folder, "table" in values)
+    return StampSource(**values)
+
+
+def _located(value: Any, folder: Path, with_table: bool) -> Any:
+    """A path, pattern or list relative to the run file; beside a table, text that is no file is a column."""
+    if isinstance(value, list):
+        return [_located(item, folder, with_table) for item in value]
+    if not isinstance(value, str):
+        return value
+    path = folder / Path(value).expanduser()
+    return str(path) if not with_table or Path(split_hdu(path)[0]).is_file() else value
+
+
+def _options(fitting: Mapping[str, Any], output: Mapping[str, Any], folder: Path) -> RunOptions:
+    known = [field.name for field in dataclasses.fields(RunOptions)]
+    _check("key of [fit]", fitting, [name for name in known if name not in OUTPUT])
+    _check("key of [output]", output, OUTPUT)
+    values = {**fitting, **output}
+    if "solver" in values:
+        values["solver"] = solver_from(values["solver"])
+    values["folder"] = folder / Path(values.get("folder", RunOptions.folder)).expanduser()
+    return RunOptions(**values)
+
+
+def solver_from(value: Any) -> LevenbergMarquardt | FirstOrder:
+    """A solver from its name, or from a table of its name and options."""
+    table = {"name": value} if isinstance(value, str) else dict(value)
+    name = table.pop("name", "levenberg-marquardt")
+    _check("solver", [name], SOLVERS)
+    kind = SOLVERS[name]
+    fields = [field.name for field in dataclasses.fields(kind)]
+    _check(f"option of {name}", table, fields)
+    return kind(**table)
+
+
+def _own_arguments(kind: type[Profile]) -> set[str]:
+    """What a profile's constructor takes beside the settings of its parameters."""
+    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {name for name, p in inspect.signature(kind).parameters.items() if p.kind in plain}
+
+
+def _check(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+    choices = list(known)
+    for name in names:
+        if name not in choices:
+            raise unknown_name(kind, name, choices)
