@@ -224,7 +224,7 @@ def test_model_is_differentiable_in_reverse():
     scene = Scene(g=COMPONENTS["sersic"], sky=FlatSky(level=0.01))
     values = scene.values(1)
     parameters = build_map(scene.parameters, values, torch.ones(1))
-    problem = ChiSquare.of(Renderer.of(scene.components, batch), parameters, batch)
+    problem = ChiSquare.of(Renderer.of(scene.components, batch), parameters, batch, torch.ones(1))
     theta = parameters.to_theta(values).requires_grad_()
     rows = torch.tensor([0])
     problem.cost(theta, rows).sum().backward()

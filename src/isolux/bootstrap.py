@@ -85,7 +85,7 @@ class _Counts:
 
 def _draws(weight: Tensor, name: str, replicates: int, seed: int) -> Tensor:
     """How often (replicate, y, x) each good pixel of a galaxy was drawn."""
-    generator = torch.Generator().manual_seed((seed << 32) + zlib.crc32(name.encode()))
+    generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode()))
     good = torch.nonzero(weight.flatten().cpu() > 0)[:, 0]
     picks = torch.randint(len(good), (replicates, len(good)), generator=generator)
     counts = torch.zeros(replicates, len(good), dtype=torch.int16)

@@ -88,11 +88,12 @@ def fit(
     solver = solver or LevenbergMarquardt()
     table = None if start is None else {name: start[name] for name in _names(start)}
     values, estimated = starting_values(scene, batch, table)
-    parameters = build_map(scene.parameters, values, _flux_unit(batch))
+    unit = _flux_unit(batch)
+    parameters = build_map(scene.parameters, values, unit)
     if parameters.n_free == 0:
         raise InputError("nothing to fit: every parameter of the scene is fixed or tied")
     parameters = dataclasses.replace(parameters, values=_inside(parameters, estimated))
-    problem = ChiSquare.of(Renderer.of(scene.components, batch), parameters, batch)
+    problem = ChiSquare.of(Renderer.of(scene.components, batch), parameters, batch, unit)
     fate = _Fate.of(batch, parameters)
     rows = torch.tensor(fate.fittable, dtype=torch.int64, device=values.device)
     solution = _solve(problem, rows, solver, starts, seed)
@@ -271,7 +272,7 @@ def _assemble(
     if samples is not None:
         samples = _fill(galaxies, rows, samples)
     derived, derived_values, derived_errors = derived_quantities(
-        fitted.scene, values, full, fitted.problem.renderer.zero_point, batch.pixel_scale.to(values.device)
+        fitted.scene, values, full, batch.zero_point.to(values.device), batch.pixel_scale.to(values.device)
     )
     _remark(fitted, values, value_errors, bounds_hit, errors != "none")
     wrapped = _wrap(fitted.scene, values)

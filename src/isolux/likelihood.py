@@ -28,13 +28,13 @@ class ChiSquare:
     Attributes
     ----------
     renderer : Renderer
-        Draws the scene.
+        Draws the scene in each galaxy's flux unit.
     parameters : ParameterMap
         Free vectors to parameter values.
     weighted_image : Tensor
         (galaxy, y, x): image over sigma, zero where masked.
     weight : Tensor
-        (galaxy, y, x): one over sigma, zero where masked.
+        (galaxy, y, x): flux unit of the galaxy over sigma, zero where masked.
     owner : Tensor
         (row,): galaxy of each row.
     resample : callable, optional
@@ -49,11 +49,16 @@ class ChiSquare:
     resample: Callable[[Rows], Images] | None = None
 
     @classmethod
-    def of(cls, renderer: Renderer, parameters: ParameterMap, batch: Batch) -> ChiSquare:
-        """One row a galaxy."""
+    def of(cls, renderer: Renderer, parameters: ParameterMap, batch: Batch, unit: PerGalaxy) -> ChiSquare:
+        """One row a galaxy; models are drawn in each galaxy's own ``unit`` of flux.
+
+        Images of 1e-19 and of 1e6 then take the same arithmetic, in which squares of 1 / sigma cannot overflow.
+        """
         weight = torch.where(batch.mask, torch.zeros_like(batch.sigma), 1 / batch.sigma)
         owner = torch.arange(len(batch), device=batch.image.device)
-        return cls(renderer, parameters, batch.image * weight, weight, owner)
+        renderer = dataclasses.replace(renderer, zero_point=renderer.zero_point - 2.5 * torch.log10(unit))
+        scaled = weight * unit[:, None, None].to(weight.dtype)
+        return cls(renderer, parameters, batch.image * weight, scaled, owner)
 
     @property
     def n_free(self) -> int:
@@ -92,14 +97,15 @@ class ChiSquare:
         galaxies = self.owner[rows]
         values = self.parameters.expand(theta, galaxies)
         slots, columns = self.parameters.slots, self.parameters.slot_columns
-        maps = self.renderer.model_and_slopes(values, galaxies, slots, len(columns))
+        scale = self.parameters.scale[galaxies]
+        maps = self.renderer.model_and_slopes(values / scale, galaxies, slots, len(columns))
         maps = maps * self.weight[galaxies, None]
         maps[:, 0] = self.weighted_image[galaxies] - maps[:, 0]
         flat = maps.flatten(2)
         other = flat if self.resample is None else flat * self.resample(rows).flatten(1)[:, None]
         products = torch.bmm(flat, other.transpose(1, 2)).double()
         cost = (flat[:, 0] * other[:, 0]).sum(1, dtype=torch.float64)
-        turn = self.parameters.slot_jacobian(theta, values, galaxies)
+        turn = self.parameters.slot_jacobian(theta, values, galaxies) / scale[:, list(columns), None]
         gradient = (products[:, None, 0, 1:] @ turn)[:, 0]
         hessian = turn.transpose(1, 2) @ products[:, 1:, 1:] @ turn
         return Linearised(cost, gradient, hessian)

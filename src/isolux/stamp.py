@@ -81,9 +81,8 @@ class Checked:
         if (rows, columns) == (tall, wide):
             return self
         if rows > tall or columns > wide:
-            return unusable(
-                Status.BAD_INPUT, self.message or f"the stamp is larger than {tall} x {wide}", (tall, wide)
-            )
+            status = Status.BAD_INPUT if self.status is Status.RUNNING else self.status
+            return unusable(status, self.message or f"the stamp is larger than {tall} x {wide}", (tall, wide))
         edges = ((0, tall - rows), (0, wide - columns))
         return dataclasses.replace(
             self,
