@@ -13,7 +13,7 @@ LAYERS = {
     1: "stamp batch parameters ties parameter_map geometry result",
     2: "solve profiles psf core",
     3: "renderer scene likelihood derived",
-    4: "source start bootstrap fit isophotes field simulate nets",
+    4: "source start bootstrap fit isolate isophotes field simulate nets",
     5: "options measure testing io",
     6: "survey report demo",
     7: "__init__ __main__ cli",

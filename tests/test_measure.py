@@ -8,7 +8,7 @@ import torch
 from astropy.io import fits
 from astropy.table import Table
 
-import isolux.measure
+import isolux.isolate
 from isolux.errors import InputError
 from isolux.fit import fit
 from isolux.io.blocks import read_block
@@ -123,7 +123,7 @@ def test_unexpected_error_is_one_galaxys(source, options, monkeypatch):
             raise RuntimeError("surprise")
         return fit(batch, scene, **keywords)
 
-    monkeypatch.setattr(isolux.measure, "fit", fragile)
+    monkeypatch.setattr(isolux.isolate, "fit", fragile)
 
     measure(source, SCENE, dataclasses.replace(options, batch_size=5, blocks=False))
     table = rows(options)

@@ -2,8 +2,7 @@
 
 :func:`measure` reads a sample batch by batch (:mod:`isolux.io.stream`), fits each (:mod:`isolux.fit`), and has its
 rows on disk before it goes on (:mod:`isolux.io.catalogue`), so that a killed run loses a batch at most and
-``resume`` takes it up again. Nothing that one galaxy does ends the run: a batch in which something unexpected
-happens is halved until the culprit is alone; it gets a row that says so, and the others theirs.
+``resume`` takes it up again. Nothing that one galaxy does ends the run (:mod:`isolux.isolate`).
 """
 
 from __future__ import annotations
@@ -13,25 +12,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeAlias
 
-import numpy as np
 import torch
 
 from isolux.batch import Batch
-from isolux.errors import InputError
-from isolux.fit import fit
 from isolux.io.blocks import write_blocks
 from isolux.io.catalogue import CatalogueWriter
 from isolux.io.listing import list_stamps, starting_columns
 from isolux.io.source import StampFiles, StampSource
 from isolux.io.stream import iter_batches
+from isolux.isolate import fit_each
 from isolux.options import RunOptions
 from isolux.result import Result
 from isolux.scene import Scene
-from isolux.status import Status
 
-Start: TypeAlias = dict[str, np.ndarray]
 DRAWN = 16
 """Galaxies whose images are drawn together for the blocks."""
 
@@ -144,54 +138,7 @@ def fit_sample(
     for number, batch in enumerate(stream):
         batch = batch.to(device=options.torch_device)
         start = starting_columns([by_id[name] for name in batch.id])
-        yield batch, fit_batch(batch, scene, start, options, strict=number == 0)
-
-
-def fit_batch(batch: Batch, scene: Scene, start: Start, options: RunOptions, strict: bool = False) -> Result:
-    """Fit a batch; whatever one of its galaxies provokes becomes a row of that galaxy.
-
-    Parameters
-    ----------
-    batch : Batch
-        The galaxies.
-    scene : Scene
-        The model.
-    start : dict
-        Columns (galaxy,) of starting values.
-    options : RunOptions
-        How to fit.
-    strict : bool
-        Pass an :class:`InputError` on: in the first batch of a run it is the caller's mistake.
-    """
-    try:
-        return fit(batch, scene, start=start or None, **options.fit_arguments)
-    except Exception as error:
-        if strict and isinstance(error, InputError):
-            raise
-        if len(batch) == 1:
-            return _failed(batch, scene, start, options, error)
-    half = len(batch) // 2
-    parts = [list(range(half)), list(range(half, len(batch)))]
-    found = []
-    for rows in parts:
-        some = {name: column[rows] for name, column in start.items()}
-        found.append(fit_batch(batch.select(rows), scene, some, options))
-    return Result.concatenate(found)
-
-
-def _failed(batch: Batch, scene: Scene, start: Start, options: RunOptions, error: Exception) -> Result:
-    """The row of a galaxy that provoked an exception: that of a stamp without pixels, with what happened."""
-    message = f"galaxy {batch.id[0]}: {type(error).__name__}: {error}"
-    blank = dataclasses.replace(
-        batch,
-        image=torch.zeros_like(batch.image),
-        sigma=torch.ones_like(batch.sigma),
-        mask=torch.ones_like(batch.mask),
-        psf=None,
-        status=(Status.FAILED,),
-        message=(message,),
-    )
-    return fit(blank, scene, start=start or None, **options.fit_arguments)
+        yield batch, fit_each(batch, scene, start, strict=number == 0, **options.fit_arguments)
 
 
 def write_batch_blocks(folder: Path, batch: Batch, scene: Scene, result: Result) -> list[Path]:
