@@ -14,6 +14,8 @@ from isolux.report.profile1d import surface_brightness
 from isolux.report.style import BLACK, BLUE, COMPONENT_COLOURS, DASHES, GREY, ORANGE
 from isolux.report.view import GalaxyView
 
+LEAST_RADIUS = 0.38
+"""Mean distance of the points of a pixel from its centre: where the central pixel is drawn."""
 LARGEST_MISS = 1.5
 """Largest difference in magnitudes that the lower panel reaches to."""
 
@@ -51,7 +53,7 @@ class Curve:
         sky = annuli.mean(view.sky)
         model = view.image if view.model is None else view.model
         return cls(
-            radius=annuli.radius * view.pixel_scale,
+            radius=np.maximum(annuli.radius, LEAST_RADIUS) * view.pixel_scale,
             data=annuli.mean(view.image) - sky,
             error=error,
             model=annuli.mean(model) - sky,

@@ -32,15 +32,14 @@ def draw_light(
     if masked and view.mask.all():
         axes.text(0.5, 0.5, "no usable pixel", transform=axes.transAxes, ha="center", va="center")
         return
-    quantity = "flux" if stretch.background == 0 else "flux above sky"
-    _colour_bar(axes, drawn, stretch.label(quantity), asinh_ticks(stretch))
+    _colour_bar(axes, drawn, stretch.label(), asinh_ticks(stretch))
 
 
 def draw_residual(axes: Axes, view: GalaxyView, stretch: Stretch) -> None:
     """Draw data less model in units of sigma, or of flux where sigma is not known."""
     if view.sigma is None:
         values = view.residual / 10.0**stretch.exponent
-        label, least = stretch.label(), 0.0
+        label, least = stretch.label(above=False), 0.0
     else:
         values = view.residual / view.sigma
         label, least = "residual / σ", 3.0
@@ -67,7 +66,7 @@ def draw_histogram(axes: Axes, view: GalaxyView) -> None:
     axes.set_yticks([])
     axes.set_xlabel(label, fontsize=SMALL, labelpad=2)
     axes.legend(loc="upper left", borderaxespad=0.2, handlelength=1.2, labelspacing=0.2)
-    axes.xaxis.set_major_locator(MaxNLocator(4, symmetric=True))
+    axes.xaxis.set_major_locator(MaxNLocator(6, symmetric=True, prune="both", steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     mean, rms = (float(f"{statistic:.2f}") + 0.0 for statistic in (values.mean(), values.std()))
     text = f"mean {number(mean, 4)}\nrms {number(rms, 4)}"
@@ -84,7 +83,7 @@ def draw_ellipse(axes: Axes, shape: Shape | None, component: int | None = None) 
     place = (shape.x, shape.y)
     patch = Ellipse(place, width, height, angle=shape.position_angle, fc="none", ec=colour, lw=1.0, ls=dash)
     if component is not None:
-        patch.set_path_effects([withStroke(linewidth=2.2, foreground="white", alpha=0.6)])
+        patch.set_path_effects([withStroke(linewidth=1.9, foreground="white", alpha=0.6)])
     axes.add_patch(patch)
 
 

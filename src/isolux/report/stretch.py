@@ -19,15 +19,15 @@ class Stretch:
 
     Attributes
     ----------
-    background : float
-        Level that is subtracted before drawing.
+    background : numpy.ndarray
+        (y, x): the sky's model, or the median of data without one; subtracted before drawing.
     exponent : int
         Power of ten by which fluxes are divided, so that labels stay short.
     noise, low, high : float
         Typical noise and the ends of the map, after both.
     """
 
-    background: float
+    background: np.ndarray
     exponent: int
     noise: float
     low: float
@@ -36,16 +36,16 @@ class Stretch:
     @classmethod
     def of(cls, view: GalaxyView) -> Stretch:
         """The stretch for a galaxy's data and model."""
-        good = view.image[~view.mask]
+        background = view.sky
+        if view.model is None and not view.mask.all():
+            background = np.full(view.image.shape, np.median(view.image[~view.mask]))
+        good = (view.image - background)[~view.mask]
         good = good if good.size else np.zeros(1)
-        if view.model is None:
-            background = float(np.median(good))
-            top = float(np.percentile(good, 99.8)) - background
-        else:
-            background = float(np.median(view.sky))
-            top = max(float(np.percentile(good, 99.8)), float(view.model.max())) - background
+        top = float(np.percentile(good, 99.8))
+        if view.model is not None:
+            top = max(top, float((view.model - background).max()))
         noise = _noise(view, good)
-        low = min(-2 * noise, float(np.percentile(good, 1)) - background if top <= 0 else math.inf)
+        low = min(-2 * noise, float(np.percentile(good, 1)) if top <= 0 else math.inf)
         high = max(top, low + 4 * noise)
         power = math.floor(math.log10(max(abs(low), abs(high))))
         exponent = 0 if -2 <= power <= 3 else power
@@ -57,11 +57,12 @@ class Stretch:
         return AsinhNorm(linear_width=2 * self.noise, vmin=self.low, vmax=self.high)
 
     def scaled(self, image: np.ndarray, above: bool = True) -> np.ndarray:
-        """An image in drawing units; ``above`` the background or not."""
-        return (image - (self.background if above else 0.0)) / 10.0**self.exponent
+        """An image in drawing units, less the background if it is to be ``above`` it."""
+        return (image - self.background if above else image) / 10.0**self.exponent
 
-    def label(self, quantity: str = "flux") -> str:
-        """Label of a colour bar."""
+    def label(self, above: bool = True) -> str:
+        """Label of a colour bar of what lies ``above`` the background, or of a difference."""
+        quantity = "flux above sky" if above and bool(np.any(self.background)) else "flux"
         unit = "" if self.exponent == 0 else rf"$10^{{{self.exponent}}}$ "
         return f"{quantity} [{unit}pixel$^{{-1}}$]"
 
