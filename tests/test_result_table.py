@@ -162,3 +162,13 @@ def test_astropy_writes_the_table(tmp_path):
     for ending in ("fits", "ecsv"):
         made.table().write(tmp_path / f"table.{ending}")
         assert type(made.table()).read(tmp_path / f"table.{ending}")["ra"].unit == u.deg
+
+
+def test_rows_can_be_chosen():
+    made = make(PLACE, [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], wcs=(tangent(), None))
+    chosen = made.select([1, 0])
+    assert chosen.id == ("g1", "g0")
+    assert chosen["disc.x"].tolist() == [4.0, 1.0]
+    assert chosen.wcs == (None, made.wcs[0])
+    assert chosen.columns == made.columns
+    assert len(made.select([])) == 0

@@ -82,7 +82,8 @@ def measure(
     Parameters
     ----------
     source : StampSource
-        Where the stamps are. Other columns of its table are starting values for :class:`Column` settings.
+        Where the stamps are. Other columns of its table are starting values for :class:`Column` settings, in
+        the parameters' units or, for sizes, in arcsec where the column says so.
     scene : Scene
         The model.
     options : RunOptions, optional
@@ -137,7 +138,7 @@ def fit_sample(
     )
     for number, batch in enumerate(stream):
         batch = batch.to(device=options.torch_device)
-        start = starting_columns([by_id[name] for name in batch.id])
+        start = starting_columns([by_id[name] for name in batch.id], batch.pixel_scale.cpu().numpy())
         yield batch, fit_each(batch, scene, start, strict=number == 0, **options.fit_arguments)
 
 

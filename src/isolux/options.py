@@ -46,8 +46,8 @@ class RunOptions:
         Name of the catalogue; its ending is the format.
     blocks : bool
         Write an image block a galaxy, to ``blocks/``.
-    figures : bool
-        Have a figure a galaxy drawn, in ``figures/`` (by the command line).
+    figures : bool or int
+        Have a figure a galaxy drawn, of all or of the first few, in ``figures/`` (by the command line).
     resume, overwrite : bool
         Go on with the catalogue that is there, or replace it.
 
@@ -71,7 +71,7 @@ class RunOptions:
     folder: str | Path = "run"
     catalogue: str = "catalogue.fits"
     blocks: bool = True
-    figures: bool = False
+    figures: bool | int = False
     resume: bool = False
     overwrite: bool = False
 

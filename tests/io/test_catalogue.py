@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pyarrow.parquet
 import pytest
@@ -6,7 +8,7 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import QTable
 
-from isolux.errors import InputError
+from isolux.errors import InputError, MissingExtra
 from isolux.io.catalogue import (
     CatalogueWriter,
     part_files,
@@ -201,3 +203,9 @@ def test_result_is_written(tmp_path, result):
     assert list(found["id"]) == list(result.id)
     assert torch.isnan(result.chi2[1])
     assert np.isnan(found["chi2"][1])
+
+
+def test_missing_library_is_told_before_the_run(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(MissingExtra, match=r"isolux\[hdf5\]"):
+        CatalogueWriter(tmp_path / "c.hdf5")

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from astropy import units as u
 from astropy.io import fits
 
 from isolux.errors import InputError
@@ -278,7 +279,7 @@ def test_tables_of_stamps(sample, ending):
     assert batch.id == ("001", "002", "003")
     assert batch.zero_point.tolist() == [22.0, 23.0, 24.0]
     assert torch.equal(batch.image, read(sample).image)
-    columns = starting_columns(list_stamps(source)[1:])
+    columns = starting_columns(list_stamps(source)[1:], np.array([0.2, 0.2]))
     np.testing.assert_array_equal(columns["re"], [4.0, np.nan])
     assert "image" not in columns
 
@@ -372,3 +373,9 @@ def test_real_catalogue_of_hdus(real_data):
     )
     assert len(batch) == 100
     assert batch.usable.all()
+
+
+def test_starting_sizes_in_arcsec_become_pixels(sample):
+    path = write_table(sample, "ecsv", size=[1.0, 2.0, 3.0] * u.arcsec)
+    files = list_stamps(StampSource(table=path, sigma="noise", pixel_scale=0.2))
+    np.testing.assert_allclose(starting_columns(files[:2], np.array([0.2, 0.5]))["size"], [5.0, 4.0])

@@ -20,7 +20,7 @@ import pyarrow.parquet
 from astropy.table import QTable, Table
 
 from isolux.errors import InputError
-from isolux.io.formats import save
+from isolux.io.formats import check_format, save
 from isolux.io.tables import format_of, from_arrow, read_table, to_arrow
 from isolux.result import Result
 
@@ -46,11 +46,14 @@ class CatalogueWriter:
     ------
     InputError
         If the format is unknown, or something is there and neither option is given.
+    MissingExtra
+        If the format needs a library that is not installed.
     """
 
     def __init__(self, path: str | Path, *, resume: bool = False, overwrite: bool = False) -> None:
         self.path = Path(path).expanduser()
         self.format = format_of(self.path)
+        check_format(self.format)
         self.folder = parts_folder(self.path)
         if (self.path.exists() or self.folder.exists()) and not (resume or overwrite):
             what = "is there already" if self.path.exists() else "has an unfinished run"

@@ -30,6 +30,21 @@ def save(kind: str, path: Path, schema: pyarrow.Schema, pieces: Pieces) -> None:
     writers[kind](path, schema, pieces)
 
 
+def check_format(kind: str) -> None:
+    """See that a format can be written before anything is done.
+
+    Raises
+    ------
+    MissingExtra
+        If the library that it needs is not installed.
+    """
+    if kind == "hdf5":
+        try:
+            import h5py  # noqa: F401
+        except ImportError:
+            raise MissingExtra("h5py", "hdf5") from None
+
+
 def _parquet(path: Path, schema: pyarrow.Schema, pieces: Pieces) -> None:
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
         for piece in pieces():
@@ -53,10 +68,8 @@ def _ecsv(path: Path, schema: pyarrow.Schema, pieces: Pieces) -> None:
 
 
 def _hdf5(path: Path, schema: pyarrow.Schema, pieces: Pieces) -> None:
-    try:
-        import h5py
-    except ImportError:
-        raise MissingExtra("h5py", "hdf5") from None
+    import h5py
+
     total = sum(len(piece) for piece in pieces())
     with h5py.File(path, "w") as file:
         file.attrs["columns"] = schema.names

@@ -37,14 +37,21 @@ def list_stamps(source: StampSource) -> list[StampFiles]:
     return found
 
 
-def starting_columns(files: Sequence[StampFiles]) -> dict[str, np.ndarray]:
-    """Numbers in the other columns of the table for these galaxies; empty without a table."""
+def starting_columns(files: Sequence[StampFiles], pixel_scale: np.ndarray) -> dict[str, np.ndarray]:
+    """Numbers in the other columns of the table for these galaxies; empty without a table.
+
+    Columns in arcsec, such as the sizes in a catalogue, become pixels by the galaxies' ``pixel_scale``.
+    """
     table = files[0].table if files else None
     if table is None:
         return {}
     others = [name for name in table.colnames if name not in (*IMAGES, *NUMBERS)]
     some = table[[name for name in others if table[name].dtype.kind in "fiu"]][[f.row for f in files]]
-    return {name: plain_column(some, name)[0] for name in some.colnames}
+    columns = {name: plain_column(some, name) for name in some.colnames}
+    return {
+        name: values / (pixel_scale if unit == "arcsec" else 1.0)
+        for name, (values, unit, _) in columns.items()
+    }
 
 
 def read_source_table(source: StampSource) -> QTable:
