@@ -405,7 +405,7 @@ def _remark(fitted: _Fitted, values: Values, errors: Values, at_bound: Tensor, w
         tall, wide = batch.shape
         inside = (column >= 0) & (column < wide) & (row >= 0) & (row < tall)
         fate.mark(done & ~inside, Flag.OFF_CENTRE)
-        masked = batch.mask[torch.arange(len(batch)), row.clamp(0, tall - 1), column.clamp(0, wide - 1)]
+        masked = batch.mask[torch.arange(len(batch), device=row.device), row.clamp(0, tall - 1), column.clamp(0, wide - 1)]
         fate.mark(done & inside & masked, Flag.CENTRE_MASKED)
         if f"{name}.magnitude" in index:
             fate.mark(done & (errors[:, index[f"{name}.magnitude"]] > FAINT), Flag.LOW_SIGNAL)

@@ -56,6 +56,10 @@ class Source:
     position_angle: PerGalaxy
     signal: PerGalaxy
 
+    def cpu(self) -> Source:
+        """The same numbers on the CPU."""
+        return Source(*(getattr(self, field.name).cpu() for field in dataclasses.fields(self)))
+
 
 def measure_source(batch: Batch, at: tuple[PerGalaxy, PerGalaxy] | None = None) -> Source:
     """The central source of each stamp, or the one nearest to a position (x, y) each (galaxy,)."""
@@ -225,7 +229,7 @@ def _growth(light: Images, good: Tensor, ellipse: Ellipse) -> tuple[Tensor, Tens
 def _psf_variance(batch: Batch) -> PerGalaxy:
     """Variance in pixels squared of the Gaussian with the same peak as the PSF."""
     if batch.psf is None:
-        return torch.zeros(len(batch), dtype=torch.float64)
+        return torch.zeros(len(batch), dtype=torch.float64, device=batch.image.device)
     peak = batch.psf.double().flatten(1).amax(1).clamp(1e-6, 1.0)
     variance = 1 / (2 * math.pi * peak) / batch.psf_oversampling**2
     return variance.expand(len(batch)) if len(variance) == 1 else variance

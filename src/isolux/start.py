@@ -96,7 +96,7 @@ def _check_columns(scene: Scene, table: Mapping[str, Any]) -> None:
 
 
 class _Guesses:
-    """Estimates for the parameters that nobody gave, measured at most once a component's position."""
+    """Estimates for the parameters that nobody gave, measured at most once a component's position; on the CPU."""
 
     def __init__(self, scene: Scene, batch: Batch, given: Mapping[str, Tensor | None]) -> None:
         self.scene, self.batch, self.given = scene, batch, given
@@ -108,7 +108,7 @@ class _Guesses:
         profile = self.scene.components[name]
         parameter = profile.settings[short][0]
         if parameter.guess == "sky":
-            return sky_level(self.batch)[0] * parameter.guess_factor
+            return sky_level(self.batch)[0].cpu() * parameter.guess_factor
         if short in ("x", "y", "axis_ratio", "position_angle") and not isinstance(profile, ImageProfile):
             return getattr(self.source(name), short)
         if parameter.guess == "radius":
@@ -127,7 +127,7 @@ class _Guesses:
             at = None if x is None or y is None else (x, y)
         key = "" if at is None else str(name)
         if key not in self.measured:
-            self.measured[key] = measure_source(self.batch, at)
+            self.measured[key] = measure_source(self.batch, at).cpu()
         return self.measured[key]
 
     def radius(self, name: str) -> Tensor:
@@ -142,7 +142,7 @@ class _Guesses:
         if short == "flux":
             return flux
         if short == "magnitude":
-            return self.batch.zero_point.to(flux) - 2.5 * torch.log10(flux.clamp_min(1e-300))
+            return self.batch.zero_point.cpu() - 2.5 * torch.log10(flux.clamp_min(1e-300))
         assert isinstance(profile, RadialProfile)
         shape = {p.name: self._known(f"{name}.{p.name}")[:, None] for p in profile.parameters}
         return flux / (profile.total(**shape)[:, 0] * self._known(f"{name}.axis_ratio"))
