@@ -1,0 +1,6 @@
+"""``python -m isolux``."""
+
+from isolux.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""The commands of ``isolux``, each of which hands its arguments on."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from isolux.cli.arguments import FitArguments, ModelArguments, OutputArguments, StampArguments
+from isolux.cli.declare import takes
+
+INTERRUPTED = 130
+FIT_HELP = """\
+Fit a model to every galaxy and write a catalogue, image blocks and figures.
+
+[b]isolux fit --image 'stamps/*_image.fits' --sigma 'stamps/*_sigma.fits' \\
+    --psf 'stamps/*_psf.fits' --zero-point 22.5 --pixel-scale 0.396 \\
+    --model sersic+sky --out run/[/b]
+
+Quote patterns, so that the shell leaves them alone.
+Exit codes: 0 all galaxies have a fit; 1 some have none, and their rows say why;
+2 the call or its input cannot be used; 130 interrupted, what was done is kept.
+"""
+CHECK_HELP = """\
+Look at everything before a long run, and list all that is wrong at once.
+
+[b]isolux check run.toml[/b]
+
+It takes what isolux fit takes, reads every stamp, takes one step of every fit, and writes nothing.
+Exit codes: 0 nothing is wrong; 1 something is.
+"""
+PLOT_HELP = """\
+Draw data, model, residual and radial profile from image blocks.
+
+[b]isolux plot run/blocks --out figures --format png,pdf[/b]
+
+Exit codes: 0 all are drawn; 1 some files are no image blocks; 2 the call cannot be used.
+"""
+RunFile = Annotated[
+    Path | None,
+    typer.Argument(help="A run file, as isolux init writes it; options win over it.", metavar="[RUN.TOML]"),
+]
+
+
+class Commands(TyperGroup):
+    """Turns what cannot be used into one sentence and exit code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        from isolux.errors import InputError, MissingExtra
+
+        try:
+            return super().invoke(ctx)
+        except (InputError, MissingExtra) as error:
+            message = str(error)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            message = f"{error.filename}: {error.strerror}"
+        from isolux.cli.console import fail
+
+        fail(message)
+        raise typer.Exit(2)
+
+
+app = typer.Typer(
+    cls=Commands,
+    name="isolux",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="The first thing to try: [b]isolux demo[/b]",
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"isolux {version('isolux')}")
+        raise typer.Exit
+
+
+@app.callback()
+def isolux(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Fit two-dimensional light profiles to images of galaxies, many at a time."""
+
+
+@app.command(help=FIT_HELP)
+@takes(stamps=StampArguments, model=ModelArguments, fitting=FitArguments, output=OutputArguments)
+def fit(
+    run_file: RunFile = None,
+    *,
+    stamps: StampArguments,
+    model: ModelArguments,
+    fitting: FitArguments,
+    output: OutputArguments,
+) -> None:
+    """Fit a model to every galaxy and write a catalogue, image blocks and figures."""
+    from isolux.cli.build import Arguments
+    from isolux.cli.run import Interrupted, failures, fit_and_show, show_summary
+
+    run = Arguments(run_file, stamps, model, fitting, output).run()
+    try:
+        done, tally = fit_and_show(run, fitting.threads)
+    except Interrupted as reason:
+        typer.echo(str(reason), err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    show_summary(done, tally)
+    if failures(done.progress):
+        raise typer.Exit(1)
+
+
+@app.command(help=CHECK_HELP)
+@takes(stamps=StampArguments, model=ModelArguments, fitting=FitArguments, output=OutputArguments)
+def check(
+    run_file: RunFile = None,
+    *,
+    stamps: StampArguments,
+    model: ModelArguments,
+    fitting: FitArguments,
+    output: OutputArguments,
+) -> None:
+    """Look at everything before a long run, and list all that is wrong at once."""
+    from isolux.cli.build import Arguments
+    from isolux.cli.check import check_and_show
+
+    if not check_and_show(Arguments(run_file, stamps, model, fitting, output), fitting.threads):
+        raise typer.Exit(1)
+
+
+@app.command()
+def init(
+    out: Annotated[Path, typer.Option(help="The file to write.", metavar="FILE")] = Path("run.toml"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a run file that explains every option, to edit and give to [b]isolux fit[/b]."""
+    from isolux.cli.template import write_template
+
+    write_template(out, overwrite)
+    typer.echo(f"{out} is written. Edit it, then:\n  isolux check {out}\n  isolux fit {out}")
+
+
+@app.command(help=PLOT_HELP)
+def plot(
+    blocks: Annotated[
+        list[Path],
+        typer.Argument(help="Image blocks, or folders of them, such as run/blocks.", metavar="BLOCK..."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the figures.", metavar="FOLDER")] = Path("figures"),
+    format: Annotated[
+        str, typer.Option(help="png, pdf, svg, or several with commas.", metavar="NAMES")
+    ] = "png",
+) -> None:
+    """Draw data, model, residual and radial profile from image blocks."""
+    from isolux.cli.plot import plot_blocks
+
+    if not plot_blocks(blocks, out, [name.strip() for name in format.split(",")]):
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    out: Annotated[
+        Path, typer.Option(help="Folder for everything; replaced if it is a demo's.", metavar="FOLDER")
+    ] = Path("demo"),
+    galaxies: Annotated[int, typer.Option(help="Number of galaxies.", metavar="N", min=4)] = 24,
+    seed: Annotated[int, typer.Option(help="Of the simulation.", metavar="N")] = 1,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads.", metavar="N", min=1, show_default=False)
+    ] = None,
+) -> None:
+    """Simulate a few galaxies, fit them, and compare the fits with the truth."""
+    from isolux.cli.demo import run_demo
+    from isolux.cli.run import Interrupted
+
+    try:
+        run_demo(out, galaxies, seed, threads)
+    except Interrupted as reason:
+        typer.echo(str(reason), err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@app.command()
+def profiles(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Only these; mybar.py:MyBar for one of yours.", metavar="NAME..."),
+    ] = None,
+) -> None:
+    """List the profiles that a model can have, with parameters, units and bounds."""
+    from isolux.cli.profiles import show_profiles
+
+    show_profiles(names or [])

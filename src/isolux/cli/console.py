@@ -1,0 +1,116 @@
+"""What a run shows: a bar or lines while it goes on, tables at its end, one sentence where it cannot be."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+OUT = Console(highlight=False)
+"""Results."""
+ERR = Console(stderr=True, highlight=False)
+"""Progress and errors."""
+EVERY = 10.0
+"""Seconds between lines where there is no terminal."""
+
+
+def fail(message: str) -> None:
+    """One sentence in red."""
+    ERR.print(Text.assemble(("Error: ", "bold red"), (message, "red")), soft_wrap=True)
+
+
+def note(message: str) -> None:
+    """A line of what is going on."""
+    ERR.print(message, soft_wrap=True, markup=False)
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds; tenths where it is short."""
+    return f"{seconds:.1f} s" if seconds < 60 else str(datetime.timedelta(seconds=round(seconds)))
+
+
+def table(title: str, columns: Sequence[str], right: Sequence[int] = ()) -> Table:
+    """An empty table in the house's style, without a head where no column has a name.
+
+    ``right`` are the numbers of the columns that hold figures.
+    """
+    made = Table(box=None, pad_edge=False, show_header=any(columns), header_style="dim", title_justify="left")
+    made.title, made.title_style = title or None, "bold"
+    for number, name in enumerate(columns):
+        made.add_column(name, justify="right" if number in right else "left", overflow="fold")
+    return made
+
+
+class Meter:
+    """Shows how far a run is, with its rate, its failures and the time left; use it in a ``with`` statement.
+
+    On a terminal it is a bar, elsewhere a line every ten seconds.
+    """
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.spoken = 0.0
+        self.bar = Progress(
+            TextColumn(label),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[failed]}"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("left"),
+            console=ERR,
+            transient=True,
+        )
+        self.task = self.bar.add_task("", total=None, rate="", failed="")
+
+    def __enter__(self) -> Meter:
+        self.spoken = time.monotonic()
+        if ERR.is_terminal:
+            self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if ERR.is_terminal:
+            self.bar.stop()
+
+    def show(self, done: int, total: int, seconds: float, failed: int) -> None:
+        """Take in how far the run is."""
+        rate = done / seconds if seconds > 0 else 0.0
+        words = f"{rate:.3g}/s"
+        if ERR.is_terminal:
+            lost = f"[red]{failed} without a fit[/red]" if failed else ""
+            self.bar.update(self.task, completed=done, total=total, rate=words, failed=lost)
+        elif time.monotonic() - self.spoken >= EVERY:
+            self.spoken = time.monotonic()
+            left = duration((total - done) / rate) if rate else "?"
+            lost = f", {failed} without a fit" if failed else ""
+            note(f"{self.label} {done}/{total} ({done / max(total, 1):.0%}), {words}{lost}, {left} left")
+
+
+def print_rows(made: Table, rows: Sequence[Sequence[str]]) -> None:
+    """Fill a table and print it; its text is not read as markup."""
+    for row in rows:
+        made.add_row(*(Text(cell) for cell in row))
+    OUT.print(made)
+
+
+def count_rows(counts: Mapping[str, int], messages: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Rows of a table of counts, most frequent first, with what each code means."""
+    ordered = sorted(counts.items(), key=lambda pair: -pair[1])
+    return [(f"{number}", messages[name]) for name, number in ordered if number]

@@ -1,0 +1,137 @@
+"""A run with all that it shows: ``isolux fit`` and ``isolux demo`` go through here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+
+import numpy as np
+import torch
+
+from isolux.batch import Batch
+from isolux.cli import console
+from isolux.io.catalogue import part_files, parts_folder, recover
+from isolux.io.runfile import RunFile
+from isolux.measure import Progress, Run, measure
+from isolux.options import RunOptions
+from isolux.result import Result
+from isolux.status import FLAG_MESSAGES, Flag, Status
+
+
+class Interrupted(Exception):
+    """The user stopped the run."""
+
+
+@dataclasses.dataclass
+class Tally:
+    """What the summary tells of a run, collected batch by batch; draws the figures on the way."""
+
+    run: RunFile
+    flags: Counter[str] = dataclasses.field(default_factory=Counter)
+    reduced_chi2: list[np.ndarray] = dataclasses.field(default_factory=list)
+    drawn: int = 0
+    faults: list[str] = dataclasses.field(default_factory=list)
+
+    def add(self, batch: Batch, result: Result) -> None:
+        """Take in a batch with its result."""
+        for flags, status in zip(result.flags, result.status, strict=True):
+            if status.fitted:
+                self.flags.update(flag.name for flag in Flag if flag in flags and flag.name)
+        self.reduced_chi2.append(result.reduced_chi2.numpy())
+        self.faults += [
+            m for m, status in zip(result.message, result.status, strict=True) if not status.fitted
+        ]
+        options = self.run.options
+        wanted = len(batch) if options.figures is True else min(len(batch), int(options.figures) - self.drawn)
+        if wanted > 0:
+            from isolux.report import save_galaxy_figures
+
+            folder = options.path.parent / "figures"
+            save_galaxy_figures(batch.to("cpu"), self.run.scene, result, folder, limit=wanted)
+            self.drawn += wanted
+
+    @property
+    def median_chi2(self) -> float:
+        """Median of the reduced chi-square; NaN where nothing was fitted."""
+        values = np.concatenate([*self.reduced_chi2, np.empty(0)])
+        good = values[np.isfinite(values)]
+        return float(np.median(good)) if good.size else float("nan")
+
+
+def failures(progress: Progress) -> int:
+    """Galaxies without a fit so far."""
+    return sum(number for name, number in progress.status.items() if not Status[name.upper()].fitted)
+
+
+def fit_and_show(run: RunFile, threads: int | None = None) -> tuple[Run, Tally]:
+    """Measure a sample, showing how far it is.
+
+    Raises
+    ------
+    Interrupted
+        If the user stops it; the rows that are done are then joined to a catalogue.
+    InputError
+        If the run cannot be meant.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    options, tally = run.options, Tally(run)
+    free = sum(kind == "Free" for kind in (type(p.setting).__name__ for p in run.scene.parameters))
+    device = options.torch_device
+    where = f"{torch.get_num_threads()} CPU threads" if device.type == "cpu" else str(device)
+    console.note(f"Fitting {'+'.join(run.scene.components)}, {free} free parameters a galaxy, on {where}.")
+    with console.Meter("galaxies") as meter:
+
+        def show(state: Progress) -> None:
+            meter.show(state.done, state.total, state.seconds, failures(state))
+
+        try:
+            return measure(run.source, run.scene, options, progress=show, after=tally.add), tally
+        except KeyboardInterrupt:
+            pass
+    raise Interrupted(_kept(options))
+
+
+def _kept(options: RunOptions) -> str:
+    if not part_files(parts_folder(options.path)):
+        return "Interrupted before the first batch was done."
+    return f"Interrupted. What was done is in {recover(options.path)}; go on with --resume."
+
+
+def show_summary(run: Run, tally: Tally) -> None:
+    """Print how the galaxies ended, remarks, goodness, speed, and where everything is."""
+    progress = run.progress
+    if run.skipped:
+        console.note(f"{run.skipped} galaxies were in {run.catalogue} already.")
+    if progress.done:
+        messages = {status.name.lower(): status.message for status in Status}
+        rows = console.count_rows(progress.status, messages)
+        console.print_rows(console.table(f"How {progress.done} fits ended", ["", ""], right=[0]), rows)
+        remarks = console.count_rows(tally.flags, {str(f.name): FLAG_MESSAGES[f] for f in Flag})
+        if remarks:
+            console.OUT.print()
+            console.print_rows(console.table("Remarks on them", ["", ""], right=[0]), remarks)
+        _show_faults(tally.faults, str(run.catalogue))
+    rate = progress.done / progress.seconds if progress.seconds else 0.0
+    options = tally.run.options
+    rows = [
+        ("median reduced chi-square", f"{tally.median_chi2:.3f}"),
+        ("time", f"{console.duration(progress.seconds)}, {rate:.3g} galaxies a second"),
+        ("catalogue", str(run.catalogue)),
+    ]
+    rows += [("image blocks", str(options.blocks_folder))] if options.blocks else []
+    rows += [("figures", str(options.path.parent / "figures"))] if tally.drawn else []
+    console.OUT.print()
+    console.print_rows(console.table("", ["", ""]), rows)
+
+
+def _show_faults(faults: list[str], catalogue: str) -> None:
+    if faults:
+        more = (
+            f"\n... and {len(faults) - 5} more: see the column message in {catalogue}"
+            if len(faults) > 5
+            else ""
+        )
+        console.OUT.print()
+        console.OUT.print("[bold]Without a fit[/bold]")
+        console.OUT.print("\n".join(faults[:5]) + more, markup=False, soft_wrap=True)
