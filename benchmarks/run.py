@@ -1,7 +1,7 @@
 """Isolux beside other codes on the same galaxies: `make bench`, or `python benchmarks/run.py --help`.
 
 Each code runs in an environment of its own, as one process pinned to one core, on the same images, starting
-values and PSFs. The tables go to benchmarks/RESULTS.md. All of it takes about 20 minutes.
+values and PSFs. The tables go to benchmarks/RESULTS.md. All of it takes half an hour or more.
 """
 
 import argparse
@@ -106,7 +106,7 @@ def main() -> None:
         if code in options.codes:
             install(code, options.venvs)
     tables.put(options.results, "notes", NOTES)
-    for kind in options.kinds:
+    for kind in (kind for kind in options.kinds if kind in COUNT):
         folder = options.work.resolve() / f"{kind}-{options.count or COUNT[kind]}-seed{options.seed}"
         path = folder / "set.npz"
         if not path.exists():
@@ -117,6 +117,10 @@ def main() -> None:
         text = section(kind, path, options)
         print(text)
         tables.put(options.results, kind, text)
+    if "memory" in options.kinds and "isolux" in options.codes:
+        subprocess.run(
+            [*pin(options), sys.executable, HERE / "memory.py", "--results", options.results], check=True
+        )
 
 
 def parse() -> argparse.Namespace:
@@ -125,7 +129,7 @@ def parse() -> argparse.Namespace:
     )
     codes, environments = ("isolux", *PEERS), os.environ.get("ISOLUX_PEERS_VENVS", HERE / ".venvs")
     parser.add_argument("--codes", nargs="+", choices=codes, default=codes, help="those to run")
-    parser.add_argument("--kinds", nargs="+", choices=tuple(COUNT), default=tuple(COUNT))
+    parser.add_argument("--kinds", nargs="+", choices=(*COUNT, "memory"), default=(*COUNT, "memory"))
     parser.add_argument("--count", type=int, help="galaxies a set (200 single, 100 double)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
@@ -170,8 +174,16 @@ def fit(row: Row, path: Path, options: argparse.Namespace) -> None:
     python = Path(sys.executable) if row.code == "isolux" else python_of(options.venvs / row.code)
     out = path.parent / row.file
     out.unlink(missing_ok=True)
-    pin = ["taskset", "-c", str(options.core)] if shutil.which("taskset") else []
-    command = [*pin, python, HERE / "codes" / f"{row.code}_fit.py", "--set", path, "--out", out, *row.options]
+    command = [
+        *pin(options),
+        python,
+        HERE / "codes" / f"{row.code}_fit.py",
+        "--set",
+        path,
+        "--out",
+        out,
+        *row.options,
+    ]
     command += ["--first", str(row.first)] if row.first else []
     print(f"{path.parent.name}: {row.title}", flush=True)
     log = out.with_suffix(".log")
@@ -182,19 +194,26 @@ def fit(row: Row, path: Path, options: argparse.Namespace) -> None:
         print(f"  failed: see {log}", flush=True)
 
 
+def pin(options: argparse.Namespace) -> list[str]:
+    """What to put before a command to keep it on one core."""
+    return ["taskset", "-c", str(options.core)] if shutil.which("taskset") else []
+
+
 def section(kind: str, path: Path, options: argparse.Namespace) -> str:
     """A section of RESULTS.md: what was run where, and the tables of all answers that are there."""
     rows = [
         tables.Answers.load(path.parent / r.file, r.title) for r in ROWS if (path.parent / r.file).exists()
     ]
     with np.load(path) as f:
-        truth = f["truth"][:-1]
+        truth, seed = f["truth"][:-1], int(f["seed"])
+    if not rows:
+        raise SystemExit(f"no code left an answer: see the logs in {path.parent}")
     dates, loops = sorted(row.date for row in rows), [seconds for row in rows for seconds in row.loop]
     versions = sorted({v for row in rows for v in row.versions[1:2]}) + sorted(
         {row.versions[0] for row in rows}
     )
     about = [
-        f"- Set: {len(truth)} galaxies by GalSim, {sets.SIZE} x {sets.SIZE} pixels, seed {options.seed}",
+        f"- Set: {len(truth)} galaxies by GalSim, {sets.SIZE} x {sets.SIZE} pixels, seed {seed}",
         f"- Command: `python benchmarks/run.py --seed {options.seed}`, commit {commit()}",
         f"- Run: {dates[0]} to {dates[-1]}",
         f"- Machine: one core (pinned) of {processor()}; a fixed Python loop beside each code took "
