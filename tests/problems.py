@@ -20,6 +20,10 @@ class Residuals:
     def scale(self):
         return torch.ones(self.n_free, dtype=torch.float64)
 
+    @property
+    def places(self):
+        return 4
+
     def bounds(self):
         return self.lower, self.upper
 

@@ -376,3 +376,27 @@ def test_first_order_solver_agrees_with_levenberg_marquardt(mock):
     )
     assert float(result.chi2 - best.chi2) < 0.3
     assert torch.allclose(result.errors, best.errors, rtol=0.2)
+
+
+def test_round_galaxy_reaches_its_minimum_from_any_start():
+    """At axis ratio 1 the angle has no derivative at all; it must not hold the others back."""
+    shape = {
+        "magnitude": 16.3,
+        "effective_radius": 5.0,
+        "sersic_index": 1.0,
+        "axis_ratio": 1.0,
+        "position_angle": 0.0,
+    }
+    blank = np.zeros((1, 32, 32))
+    empty = Batch.from_arrays(blank, sigma=blank + 1, psf=gaussian_psf(15), zero_point=22.5)
+    truth = Scene(g=Sersic(x=15.2, y=15.6, **shape))
+    clean = truth.images(empty, truth.values(1)).numpy()
+    data = clean + 0.05 * np.random.default_rng(8).standard_normal(clean.shape)
+    batch = Batch.from_arrays(data, sigma=np.full_like(data, 0.05), psf=gaussian_psf(15), zero_point=22.5)
+    costs = []
+    for start in (None, 0.4, 0.7, 0.9, 1.0):
+        result = isolux.fit(batch, Scene(g=Sersic(axis_ratio=Free(start)), sky=FlatSky()))
+        assert result.status[0] is Status.CONVERGED
+        assert int(result.steps[0]) < 20
+        costs.append(float(result.chi2[0]))
+    assert max(costs) - min(costs) < 0.1

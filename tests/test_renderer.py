@@ -218,17 +218,22 @@ def test_misuse_is_explained(make, text):
         make()
 
 
-def test_model_is_differentiable_in_reverse():
-    """The first-order solver's gradient is that of the normal equations."""
+@pytest.mark.parametrize("unit", [1.0, 0.03])
+def test_model_is_differentiable_in_reverse(unit):
+    """The first-order solver's gradient is that of the normal equations, in any unit of flux."""
     batch = blank()
-    scene = Scene(g=COMPONENTS["sersic"], sky=FlatSky(level=0.01))
+    scene = Scene(g=COMPONENTS["flux"], sky=FlatSky(level=0.01))
     values = scene.values(1)
-    parameters = build_map(scene.parameters, values, torch.ones(1))
-    problem = ChiSquare.of(Renderer.of(scene.components, batch), parameters, batch, torch.ones(1))
+    units = torch.tensor([unit], dtype=torch.float64)
+    parameters = build_map(scene.parameters, values, units)
+    problem = ChiSquare.of(Renderer.of(scene.components, batch), parameters, batch, units)
     theta = parameters.to_theta(values).requires_grad_()
     rows = torch.tensor([0])
-    problem.cost(theta, rows).sum().backward()
+    cost = problem.cost(theta, rows)
+    cost.sum().backward()
     linear = problem.linearise(theta.detach(), rows)
+    assert torch.allclose(cost, linear.cost, rtol=1e-9)
+    assert torch.allclose(cost, (scene.images(batch, values) ** 2).sum(), rtol=1e-9)
     assert torch.allclose(
         theta.grad, -2 * linear.gradient, rtol=2e-3, atol=1e-3 * linear.gradient.abs().max()
     )

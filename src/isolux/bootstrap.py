@@ -65,6 +65,7 @@ def bootstrap(
             problem,
             owner=members.repeat_interleave(replicates),
             resample=_Counts(counts, problem.weight.dtype),
+            repeats=replicates,
         )
         found = warm.solve(rows, theta[some].repeat_interleave(replicates, 0))
         samples.append(found.theta.unflatten(0, (len(some), replicates)))

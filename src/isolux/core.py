@@ -146,7 +146,9 @@ def _polar_rule() -> tuple[np.ndarray, ...]:
     for i, (u, w) in enumerate(zip(radii, radial, strict=True)):
         angles = max(8, 4 * math.ceil(2 * math.pi * u * WINDOW / ARC / 4))
         phi = 2 * math.pi * (np.arange(angles) + 0.5 * (i % 2)) / angles
-        rings.append((np.full(angles, u), np.cos(phi), np.sin(phi), np.full(angles, w * 2 * math.pi / angles)))
+        rings.append(
+            (np.full(angles, u), np.cos(phi), np.sin(phi), np.full(angles, w * 2 * math.pi / angles))
+        )
     return tuple(np.concatenate(parts) for parts in zip(*rings, strict=True))
 
 

@@ -122,7 +122,7 @@ def _solve(problem: ChiSquare, rows: Tensor, solver: Solver, starts: int, seed: 
     theta = problem.parameters.to_theta(problem.parameters.values)[rows]
     if starts > 1:
         theta = _scatter(problem, theta, rows, starts, seed)
-    problem = dataclasses.replace(problem, owner=rows.repeat_interleave(starts))
+    problem = dataclasses.replace(problem, owner=rows.repeat_interleave(starts), repeats=starts)
     if len(theta) == 0:
         empty = theta.new_zeros(0)
         return Solution(theta, empty, None, empty.long(), empty.long())
@@ -152,7 +152,7 @@ def _with_less_memory(solver: Solver, problem: ChiSquare, theta: Free) -> Soluti
         try:
             return solver.solve(problem, theta)
         except torch.cuda.OutOfMemoryError:
-            width = solver.width or 1024
+            width = solver.width or problem.places
             if width <= 1:
                 raise
             torch.cuda.empty_cache()

@@ -20,6 +20,12 @@ from isolux.renderer import Renderer
 from isolux.solve.problem import Linearised
 from isolux.types import Free, Images, PerGalaxy, Rows, Tensor
 
+CACHED_POINTS = 4 * 168 * 168
+"""Points of the grids that are worked on at once on a CPU: measured best at 32 to 256 pixels a side."""
+MOST_PLACES = 4096
+COPIES = 8
+"""Of each map that are in memory at once, transforms included."""
+
 
 @dataclasses.dataclass(frozen=True)
 class ChiSquare:
@@ -39,6 +45,8 @@ class ChiSquare:
         (row,): galaxy of each row.
     resample : callable, optional
         Number of times (row, y, x) that each pixel counts, for the bootstrap.
+    repeats : int
+        Rows a galaxy.
     """
 
     renderer: Renderer
@@ -47,6 +55,7 @@ class ChiSquare:
     weight: Images
     owner: Rows
     resample: Callable[[Rows], Images] | None = None
+    repeats: int = 1
 
     @classmethod
     def of(cls, renderer: Renderer, parameters: ParameterMap, batch: Batch, unit: PerGalaxy) -> ChiSquare:
@@ -70,6 +79,17 @@ class ChiSquare:
         """(free,): a typical change of each unknown."""
         return self.parameters.steps
 
+    @property
+    def places(self) -> int:
+        """As many rows as keep a CPU's cache or half of a GPU's memory busy, and no more than could be there."""
+        points = self.renderer.canvas.size[0] * self.renderer.canvas.size[1]
+        room = CACHED_POINTS // points
+        if self.weight.device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(self.weight.device)
+            maps = COPIES * (2 + len(self.parameters.slot_columns))
+            room = free // (2 * points * maps * self.weight.element_size())
+        return max(1, min(room, MOST_PLACES, len(self.weight) * self.repeats))
+
     def bounds(self) -> tuple[Free, Free]:
         """Bounds (row, free)."""
         lower, upper = self.parameters.bounds()
@@ -79,9 +99,8 @@ class ChiSquare:
         """Chi-square (row,); differentiable."""
         galaxies = self.owner[rows]
         values = self.parameters.expand(theta, galaxies)
-        residual = (
-            self.weighted_image[galaxies] - self.renderer.model(values, galaxies) * self.weight[galaxies]
-        )
+        model = self.renderer.model(values / self.parameters.scale[galaxies], galaxies)
+        residual = self.weighted_image[galaxies] - model * self.weight[galaxies]
         square = residual * residual
         if self.resample is not None:
             square = square * self.resample(rows)

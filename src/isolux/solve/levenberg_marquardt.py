@@ -9,6 +9,9 @@ towards Gauss-Newton; one that does not is refused and lambda grows. A problem h
 that its quadratic still promises is below ``tolerance``, and that last step is then taken on trust; or when a
 step is refused that changed the sum by less than ``tolerance``, which is the arithmetic's own noise.
 
+An unknown that the data say nothing of, such as the angle of a round galaxy, stays where it is: a floor under
+diag H, far below any curvature that matters, makes its step as small as its gradient.
+
 Bounds: an unknown at its bound that would be pushed outwards is held there, and a step that would cross a
 bound ends on it while the others are solved again.
 
@@ -47,7 +50,7 @@ class LevenbergMarquardt:
     damping : float
         First lambda.
     width : int, optional
-        Problems in work at once; chosen from the device where left out.
+        Problems in work at once; the problem's own ``places`` where left out.
     """
 
     max_steps: int = 100
@@ -65,7 +68,7 @@ class LevenbergMarquardt:
         search = _Search(self, problem, theta)
         queue = list(range(len(theta)))
         working: list[int] = []
-        width = min(self.width or default_width(theta.device), max(len(queue), 1))
+        width = self.width or problem.places
         while queue or working:
             while queue and len(working) < width:
                 working.append(queue.pop(0))
@@ -74,11 +77,6 @@ class LevenbergMarquardt:
             done = search.ended[rows[: len(working)]].tolist()
             working = [row for row, ended in zip(working, done, strict=True) if not ended]
         return search.solution()
-
-
-def default_width(device: torch.device) -> int:
-    """Problems in work at once: few on a CPU, whose cache is small, many on a GPU."""
-    return 4 if device.type == "cpu" else 1024
 
 
 class _Search:
@@ -139,8 +137,10 @@ class _Search:
         """Trial points from the quadratic models; those that promise too little end their problems."""
         theta, gradient, hessian = self.theta[rows], self.gradient[rows], self.hessian[rows]
         lower, upper = self.lower[rows], self.upper[rows]
-        step = bounded_step(theta, gradient, hessian, self.damping[rows], lower, upper)
-        share = (LONGEST_STEP * self.problem.scale / step.abs()).amin(1).clamp_max(1.0)
+        reach = LONGEST_STEP * self.problem.scale
+        floor = self.options.tolerance / reach**2
+        step = bounded_step(theta, gradient, hessian, self.damping[rows], lower, upper, floor)
+        share = (reach / step.abs()).amin(1).clamp_max(1.0)
         step = step * share[:, None]
         promised = 2 * (gradient * step).sum(1) - (step[:, None] @ hessian @ step[..., None])[:, 0, 0]
         trusted = (self.damping[rows] <= TRUSTED_DAMPING) & (share == 1) & ~self.ended[rows]
@@ -158,14 +158,15 @@ class _Search:
 
 
 def bounded_step(
-    theta: Free, gradient: Free, hessian: Tensor, damping: Tensor, lower: Free, upper: Free
+    theta: Free, gradient: Free, hessian: Tensor, damping: Tensor, lower: Free, upper: Free, floor: Tensor
 ) -> Free:
-    """The damped step (row, free), with unknowns at bounds held or brought onto them."""
-    scale = torch.diagonal(hessian, dim1=1, dim2=2).clamp_min(torch.finfo(theta.dtype).tiny).rsqrt()
+    """The damped step (row, free), with unknowns at bounds held or brought onto them; ``floor`` (free,) is added to H."""
+    diagonal = torch.diagonal(hessian, dim1=1, dim2=2) + floor
+    scale = diagonal.clamp_min(torch.finfo(theta.dtype).tiny).rsqrt()
     unit = hessian * scale[:, :, None] * scale[:, None, :]
-    matrix = unit + damping[:, None, None] * torch.eye(theta.shape[1], dtype=theta.dtype, device=theta.device)
-    low, high = (lower - theta) / scale, (upper - theta) / scale
+    matrix = unit + torch.diag_embed(damping[:, None] + floor * scale**2)
     right = gradient * scale
+    low, high = (lower - theta) / scale, (upper - theta) / scale
     held = ((low >= 0) & (right < 0)) | ((high <= 0) & (right > 0))
     target = torch.zeros_like(theta)
     for _ in range(2):

@@ -46,6 +46,10 @@ class Problem(Protocol):
     def scale(self) -> Tensor:
         """(free,): a typical change of each unknown."""
 
+    @property
+    def places(self) -> int:
+        """How many rows are best worked on at once; must not depend on how they fare."""
+
     def bounds(self) -> tuple[Free, Free]:
         """Lower and upper bounds (row, free), infinite where there are none."""
 

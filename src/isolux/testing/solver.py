@@ -103,6 +103,10 @@ class _Decay:
     def scale(self) -> Tensor:
         return torch.ones(3, dtype=torch.float64)
 
+    @property
+    def places(self) -> int:
+        return 4
+
     def bounds(self) -> tuple[Free, Free]:
         return self.lower, self.upper
 
