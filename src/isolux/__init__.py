@@ -1,63 +1,98 @@
-"""Isolux measures the light of galaxies: batches of profiles fitted on a CPU or a GPU."""
+"""Isolux measures the light of galaxies: batches of profiles fitted on a CPU or a GPU.
 
-from importlib.metadata import version
+A name is imported from its module when it is first used, so that ``isolux --help`` does not wait for PyTorch.
+"""
 
-from isolux.batch import Batch
-from isolux.errors import FitWarning, InputError, MissingExtra
-from isolux.fit import fit
-from isolux.parameters import Column, Fixed, Free, Parameter, Tied
-from isolux.profiles import (
-    Exponential,
-    Ferrer,
-    FlatSky,
-    Gaussian,
-    ImageProfile,
-    King,
-    Moffat,
-    PixelGrid,
-    PlaneSky,
-    PointSource,
-    RadialProfile,
-    Sersic,
-    Spline,
-)
-from isolux.result import Result
-from isolux.scene import Scene
-from isolux.solve import FirstOrder, LevenbergMarquardt
-from isolux.stamp import Stamp
-from isolux.status import Flag, Status
+import sys
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-__version__ = version("isolux")
+if TYPE_CHECKING:
+    from isolux.batch import Batch as Batch
+    from isolux.errors import FitWarning as FitWarning
+    from isolux.errors import InputError as InputError
+    from isolux.errors import MissingExtra as MissingExtra
+    from isolux.fit import fit as fit
+    from isolux.io.catalogue import read_catalogue as read_catalogue
+    from isolux.io.catalogue import write_catalogue as write_catalogue
+    from isolux.io.source import StampSource as StampSource
+    from isolux.io.stamps import read_stamps as read_stamps
+    from isolux.io.stream import iter_batches as iter_batches
+    from isolux.measure import measure as measure
+    from isolux.options import RunOptions as RunOptions
+    from isolux.parameters import Column as Column
+    from isolux.parameters import Fixed as Fixed
+    from isolux.parameters import Free as Free
+    from isolux.parameters import Parameter as Parameter
+    from isolux.parameters import Tied as Tied
+    from isolux.profiles import Exponential as Exponential
+    from isolux.profiles import Ferrer as Ferrer
+    from isolux.profiles import FlatSky as FlatSky
+    from isolux.profiles import Gaussian as Gaussian
+    from isolux.profiles import ImageProfile as ImageProfile
+    from isolux.profiles import King as King
+    from isolux.profiles import Moffat as Moffat
+    from isolux.profiles import PixelGrid as PixelGrid
+    from isolux.profiles import PlaneSky as PlaneSky
+    from isolux.profiles import PointSource as PointSource
+    from isolux.profiles import RadialProfile as RadialProfile
+    from isolux.profiles import Sersic as Sersic
+    from isolux.profiles import Spline as Spline
+    from isolux.result import Result as Result
+    from isolux.scene import Scene as Scene
+    from isolux.solve import FirstOrder as FirstOrder
+    from isolux.solve import LevenbergMarquardt as LevenbergMarquardt
+    from isolux.stamp import Stamp as Stamp
+    from isolux.status import Flag as Flag
+    from isolux.status import Status as Status
 
-__all__ = [
-    "Batch",
-    "Column",
-    "Exponential",
-    "Ferrer",
-    "FirstOrder",
-    "FitWarning",
-    "Fixed",
-    "Flag",
-    "FlatSky",
-    "Free",
-    "Gaussian",
-    "ImageProfile",
-    "InputError",
-    "King",
-    "LevenbergMarquardt",
-    "MissingExtra",
-    "Moffat",
-    "Parameter",
-    "PixelGrid",
-    "PlaneSky",
-    "PointSource",
-    "RadialProfile",
-    "Result",
-    "Scene",
-    "Sersic",
-    "Spline",
-    "Stamp",
-    "Status",
-    "Tied",
-    "fit",
-]
+try:
+    __version__ = version("isolux")
+except PackageNotFoundError:  # a source tree on the path, not installed
+    __version__ = "0+unknown"
+
+_HOMES = {
+    "batch": "Batch",
+    "errors": "FitWarning InputError MissingExtra",
+    "fit": "fit",
+    "io.catalogue": "read_catalogue write_catalogue",
+    "io.source": "StampSource",
+    "io.stamps": "read_stamps",
+    "io.stream": "iter_batches",
+    "measure": "measure",
+    "options": "RunOptions",
+    "parameters": "Column Fixed Free Parameter Tied",
+    "profiles": "Exponential Ferrer FlatSky Gaussian ImageProfile King Moffat PixelGrid PlaneSky PointSource "
+    "RadialProfile Sersic Spline",
+    "result": "Result",
+    "scene": "Scene",
+    "solve": "FirstOrder LevenbergMarquardt",
+    "stamp": "Stamp",
+    "status": "Flag Status",
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
+__all__ = sorted(_HOME)
+
+
+class _Package(ModuleType):
+    """A module that finds its public names when they are asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module 'isolux' has no attribute {name!r}")
+        value = getattr(import_module(f"isolux.{_HOME[name]}"), name)
+        super().__setattr__(name, value)
+        return value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a name; importing ``isolux.fit`` does not put the module where the function is."""
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *_HOME})
+
+
+sys.modules[__name__].__class__ = _Package
