@@ -160,7 +160,7 @@ class _Search:
 def bounded_step(
     theta: Free, gradient: Free, hessian: Tensor, damping: Tensor, lower: Free, upper: Free, floor: Tensor
 ) -> Free:
-    """The damped step (row, free), with unknowns at bounds held or brought onto them; ``floor`` (free,) is added to H."""
+    """The damped step (row, free), unknowns at bounds held or brought onto them; ``floor`` (free,) is added to H."""
     diagonal = torch.diagonal(hessian, dim1=1, dim2=2) + floor
     scale = diagonal.clamp_min(torch.finfo(theta.dtype).tiny).rsqrt()
     unit = hessian * scale[:, :, None] * scale[:, None, :]
