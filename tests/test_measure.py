@@ -167,3 +167,13 @@ def test_options_are_checked():
     with pytest.raises(InputError, match="device 'gpu'"):
         _ = RunOptions(device="gpu").torch_device
     assert RunOptions(device="cpu", dtype="float64").torch_dtype == torch.float64
+
+
+def test_batches_fit_the_free_memory(monkeypatch):
+    monkeypatch.setattr("isolux.options.free_memory", lambda device: 1 << 30)
+    galaxies, pixels = RunOptions(device="cpu", ahead=1).batch_limits
+    assert galaxies == 256
+    assert pixels == (1 << 30) // (4 * 64 * 2)
+    assert RunOptions(device="cpu", batch_size=7, max_pixels=99).batch_limits == (7, 99)
+    monkeypatch.undo()
+    assert RunOptions(device="cpu").batch_limits[1] >= 1 << 18

@@ -128,13 +128,9 @@ def fit_sample(
 ) -> Iterator[tuple[Batch, Result]]:
     """Each batch of a sample with its result."""
     by_id = {f.id: f for f in files}
+    galaxies, pixels = options.batch_limits
     stream = iter_batches(
-        source,
-        options.batch_size,
-        files=files,
-        dtype=options.torch_dtype,
-        max_pixels=options.max_pixels,
-        ahead=options.ahead,
+        source, galaxies, files=files, dtype=options.torch_dtype, max_pixels=pixels, ahead=options.ahead
     )
     for number, batch in enumerate(stream):
         batch = batch.to(device=options.torch_device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,13 @@ from isolux.errors import InputError, unknown_name
 from isolux.fit import Errors
 from isolux.solve import FirstOrder, LevenbergMarquardt
 
+BYTES_A_PIXEL = 64
+"""Memory that a pixel of a batch takes with its sigma, mask, weights and share of the PSF's transform."""
+MEMORY_SHARE = 4
+"""One part in this of the free memory is for the pixels of batches."""
+MOST_PIXELS, MOST_GALAXIES = 1 << 24, 256
+"""On a CPU larger batches bring no speed, only longer waits between two lines of the catalogue."""
+MOST_PIXELS_GPU, MOST_GALAXIES_GPU = 1 << 28, 16384
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -36,8 +44,8 @@ class RunOptions:
         ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
     dtype : {"float32", "float64"}
         Precision of the images.
-    batch_size, max_pixels : int
-        Galaxies and pixels of a batch at most.
+    batch_size, max_pixels : int, optional
+        Galaxies and pixels of a batch at most; chosen from the memory that is free where left out.
     ahead : int
         Batches that are read ahead.
     folder : str or path
@@ -65,8 +73,8 @@ class RunOptions:
     seed: int = 0
     device: str = "auto"
     dtype: str = "float32"
-    batch_size: int = 256
-    max_pixels: int = 1 << 24
+    batch_size: int | None = None
+    max_pixels: int | None = None
     ahead: int = 2
     folder: str | Path = "run"
     catalogue: str = "catalogue.fits"
@@ -76,16 +84,13 @@ class RunOptions:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in {
-            "batch_size": 1,
-            "max_pixels": 1,
-            "starts": 1,
-            "replicates": 2,
-            "ahead": 0,
-        }.items():
+        least = {"batch_size": 1, "max_pixels": 1, "starts": 1, "replicates": 2, "ahead": 0}
+        for name, lowest in least.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise InputError(name, value, f"a whole number, {least} or more")
+            if value is None and name in ("batch_size", "max_pixels"):
+                continue
+            if not isinstance(value, int) or value < lowest:
+                raise InputError(name, value, f"a whole number, {lowest} or more")
         for name, choices in {"dtype": DTYPES, "errors": ("covariance", "bootstrap", "none")}.items():
             if getattr(self, name) not in choices:
                 raise InputError(name, getattr(self, name), ", ".join(choices))
@@ -134,7 +139,25 @@ class RunOptions:
         return device
 
     @property
+    def batch_limits(self) -> tuple[int, int]:
+        """Galaxies and pixels of a batch at most."""
+        on_gpu = self.torch_device.type == "cuda"
+        room = free_memory(self.torch_device) // (MEMORY_SHARE * BYTES_A_PIXEL * (1 + self.ahead))
+        pixels = self.max_pixels or max(1 << 18, min(room, MOST_PIXELS_GPU if on_gpu else MOST_PIXELS))
+        return self.batch_size or (MOST_GALAXIES_GPU if on_gpu else MOST_GALAXIES), pixels
+
+    @property
     def fit_arguments(self) -> dict[str, Any]:
         """What :func:`isolux.fit` takes."""
         names = ("solver", "errors", "scale_errors", "starts", "replicates", "seed")
         return {name: getattr(self, name) for name in names}
+
+
+def free_memory(device: torch.device) -> int:
+    """Free memory in bytes of a GPU or of this machine; 4 GiB where the system does not tell."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return 1 << 32

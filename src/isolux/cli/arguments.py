@@ -133,7 +133,7 @@ class FitArguments:
     seed: int | None = option("N", "Of the bootstrap and of further starts. Default 0.")
     device: str | None = option("NAME", "cpu, cuda, cuda:1, or auto: a GPU where there is one. Default auto.")
     dtype: str | None = option("TYPE", "Precision of the images: float32 or float64. Default float32.")
-    batch_size: int | None = option("N", "Galaxies of a batch at most. Default 256.")
+    batch_size: int | None = option("N", "Galaxies of a batch at most. Default: from the free memory.")
     threads: int | None = option("N", "CPU threads. Default: one a core.")
 
     def fields(self) -> dict[str, Any]:

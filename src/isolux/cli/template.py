@@ -64,8 +64,8 @@ profile = "sky"                    # its level is in image units a pixel
 # seed = 0                         # of the bootstrap and of further starts
 # device = "auto"                  # a GPU where there is one; or "cpu", "cuda", "cuda:1"
 # dtype = "float32"                # or "float64"
-# batch_size = 256                 # galaxies of a batch at most
-# max_pixels = 16777216            # pixels of a batch at most
+# batch_size = 256                 # galaxies of a batch at most; from the free memory where left out
+# max_pixels = 16777216            # pixels of a batch at most; likewise
 # ahead = 2                        # batches read ahead
 
 [output]
