@@ -38,6 +38,8 @@ ARC = 0.6
 """Distance of nodes along a ring, in grid spacings of the minor axis."""
 TAPER = 6
 """Half width of the low-pass kernel in grid spacings."""
+NEAR = 1e-5
+"""Distance from a grid point, in spacings, below which sin(pi d) / (pi d) is one."""
 TAPER_SHAPE = 6.0
 """Steepness of its taper exp(shape (sqrt(1 - d^2) - 1)): higher stops more, passes less."""
 
@@ -77,10 +79,10 @@ def nodes_around(ellipse: Ellipse, spacing: float, dtype: torch.dtype) -> Nodes:
 def window_complement(ellipse: Ellipse, offsets: Offsets, scale: Tensor) -> Points:
     """1 - w at points of the grid."""
     if ellipse.boxiness is None:
-        fourth = offsets.radius**4
+        square = offsets.radius * offsets.radius
     else:
-        fourth = torch.addcmul(offsets.major**2, offsets.stretched, offsets.stretched) ** 2
-    return -torch.expm1(fourth * (-1 / scale**4))
+        square = torch.addcmul(offsets.major * offsets.major, offsets.stretched, offsets.stretched)
+    return 1 - torch.exp(square * square * (-1 / scale**4))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,14 +122,20 @@ def deposit(canvas: Canvas, ellipse: Ellipse, nodes: Nodes, light: Tensor) -> De
 
 
 def _kernel(centre: Tensor, offset: Points, half: int) -> tuple[Tensor, Tensor]:
-    """Low-pass weights (galaxy, node, 2 half + 1) and the first grid index (galaxy, 1)."""
+    """Low-pass weights (galaxy, node, 2 half + 1) and the first grid index (galaxy, 1).
+
+    sin(pi d) of all steps d + k is that of the first, with alternating signs.
+    """
     first = torch.round(centre) - half
+    start = (centre - first).to(offset) + offset
     steps = torch.arange(2 * half + 1, device=offset.device, dtype=offset.dtype)
-    distance = (centre - first).to(offset)[..., None] + offset[..., None] - steps
-    taper = 1 - (distance / TAPER) ** 2
-    kernel = (
-        torch.sinc(distance) * torch.exp(TAPER_SHAPE * (torch.sqrt(taper.clamp_min(0.0)) - 1)) * (taper > 0)
-    )
+    distance = start[..., None] - steps
+    sine = torch.sin(math.pi * (start - torch.round(start))) * (1 - 2 * torch.remainder(torch.round(start), 2))
+    signs = 1 - 2 * torch.remainder(steps, 2)
+    near_zero = torch.where(distance.abs() < NEAR, NEAR, distance)
+    sine = torch.where(distance.abs() < NEAR, math.pi * NEAR, sine[..., None] * signs)
+    taper = 1 - (distance * (1 / TAPER)) ** 2
+    kernel = sine / near_zero * torch.exp(TAPER_SHAPE * torch.sqrt(taper.clamp_min(0.0))) * (taper > 0)
     return kernel / kernel.sum(-1, keepdim=True), first.long()
 
 
