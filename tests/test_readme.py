@@ -29,10 +29,6 @@ COMMANDS = [
 SET_UP = ("git", "pip", "python3", ".venv/bin/pip")
 ISOLUX = Path(sys.executable).with_name("isolux")
 
-needs_cli = pytest.mark.skipif(
-    not (ROOT / "src/isolux/cli.py").exists(), reason="isolux.cli is not written yet"
-)
-
 
 def run_isolux(words: list[str], folder: Path) -> None:
     done = subprocess.run([ISOLUX, *words], cwd=folder, capture_output=True, text=True, timeout=300)
@@ -59,7 +55,6 @@ def folder(tmp_path, rng):
 
 
 @pytest.mark.slow
-@needs_cli
 def test_blocks_run(folder, monkeypatch):
     monkeypatch.chdir(folder)
     for language, block in BLOCKS:
@@ -71,7 +66,6 @@ def test_blocks_run(folder, monkeypatch):
                 run_isolux(words[1:], folder)
 
 
-@needs_cli
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`isolux (\w+)", README))))
 def test_named_commands_exist(name, tmp_path):
     run_isolux([name, "--help"], tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -80,6 +81,9 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line."""
+    # Threads that spin while they wait for each other make fits many times slower where other programs run too.
+    # OpenMP reads this when PyTorch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app()
 
 

@@ -69,6 +69,10 @@ class Arguments:
         """Where the stamps are."""
         given = self.stamps.fields()
         if base is None:
+            if not {"image", "table"} & set(given):
+                raise InputError(
+                    "no stamps: give --image 'stamps/*_image.fits', say, or --table, or a run file"
+                )
             return StampSource(**given)
         if NOISE & set(given):
             given = {**dict.fromkeys(NOISE), **given}

@@ -42,10 +42,11 @@ def check_and_show(arguments: Arguments, threads: int | None) -> bool:
         faults += found
     if faults:
         wrong = [(fault.galaxy, fault.what, fault.where) for fault in faults]
-        console.print_rows(console.table(f"{len(faults)} faults", ["galaxy", "what", "where"]), wrong)
+        title = f"{len(faults)} fault{'s' * (len(faults) > 1)}"
+        console.print_table(title, wrong, head=["galaxy", "what", "where"])
     if remarks:
         rows = console.count_rows(remarks, {str(f.name): FLAG_MESSAGES[f] for f in Flag})
-        console.print_rows(console.table("Remarks, no faults", ["", ""], right=[0]), rows)
+        console.print_table("Remarks, no faults", rows, right=[0])
     if not faults:
         console.OUT.print(f"{count} galaxies: nothing is wrong.")
     return not faults

@@ -6,6 +6,7 @@ import datetime
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
+from typing import Literal
 
 from rich.console import Console
 from rich.progress import (
@@ -42,16 +43,31 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else str(datetime.timedelta(seconds=round(seconds)))
 
 
-def table(title: str, columns: Sequence[str], right: Sequence[int] = ()) -> Table:
-    """An empty table in the house's style, without a head where no column has a name.
+def print_table(
+    title: str, rows: Sequence[Sequence[str]], head: Sequence[str] = (), right: Sequence[int] = ()
+) -> None:
+    """Print a table in the house's style; its text is not read as markup.
 
-    ``right`` are the numbers of the columns that hold figures.
+    Parameters
+    ----------
+    title : str
+        A line above it; none where it is empty.
+    rows : sequence
+        The cells of each row.
+    head : sequence of str
+        Names of the columns; none where left out.
+    right : sequence of int
+        Numbers of the columns that hold figures.
     """
-    made = Table(box=None, pad_edge=False, show_header=any(columns), header_style="dim", title_justify="left")
-    made.title, made.title_style = title or None, "bold"
-    for number, name in enumerate(columns):
-        made.add_column(name, justify="right" if number in right else "left", overflow="fold")
-    return made
+    made = Table(box=None, pad_edge=False, show_header=bool(head), header_style="dim")
+    for number in range(len(rows[0]) if rows else len(head)):
+        justify: Literal["right", "left"] = "right" if number in right else "left"
+        made.add_column(head[number] if head else "", justify=justify, overflow="fold")
+    for row in rows:
+        made.add_row(*(Text(cell) for cell in row))
+    if title:
+        OUT.print(Text(title, style="bold"), soft_wrap=True)
+    OUT.print(made)
 
 
 class Meter:
@@ -101,13 +117,6 @@ class Meter:
             left = duration((total - done) / rate) if rate else "?"
             lost = f", {failed} without a fit" if failed else ""
             note(f"{self.label} {done}/{total} ({done / max(total, 1):.0%}), {words}{lost}, {left} left")
-
-
-def print_rows(made: Table, rows: Sequence[Sequence[str]]) -> None:
-    """Fill a table and print it; its text is not read as markup."""
-    for row in rows:
-        made.add_row(*(Text(cell) for cell in row))
-    OUT.print(made)
 
 
 def count_rows(counts: Mapping[str, int], messages: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -83,15 +83,13 @@ def show_comparison(catalogue: QTable, survey: Survey) -> None:
     """Print offset, scatter and pull of each parameter."""
     found = compare(catalogue, survey.truth)
     fitted = int((np.asarray(catalogue["status"]) == 0).sum())
-    title = f"Fit less truth, {fitted} galaxies"
-    heads = ["parameter", "median", "scatter", "", "scatter / error"]
-    made = console.table(title, heads, right=[1, 2, 4])
     rows = [
         (c.parameter.replace("_", ".", 1), f"{c.offset:+.4f}", f"{c.scatter:.4f}", c.unit, f"{c.pull:.2f}")
         for c in found
     ]
+    head = ["parameter", "median", "scatter", "", "scatter / error"]
     console.OUT.print()
-    console.print_rows(made, rows)
+    console.print_table(f"Fit less truth, {fitted} galaxies", rows, head=head, right=[1, 2, 4])
     chance = 1 / np.sqrt(2 * max(fitted, 1))
     console.OUT.print(
         f"Where errors are right, scatter / error is 1, give or take {chance:.2f} with so few.",
@@ -107,7 +105,7 @@ def show_way_on(folder: Path, figure: Path) -> None:
         ("catalogue as text", f"{folder / 'run' / 'catalogue.csv'}"),
     ]
     console.OUT.print()
-    console.print_rows(console.table("More in the folder", ["", ""]), rows)
+    console.print_table("More in the folder", rows)
     console.OUT.print("\n[bold]Try next[/bold]")
     for text in next_commands(folder):
         console.OUT.print(f"  {text}", soft_wrap=True, markup=False)

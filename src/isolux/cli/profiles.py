@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from isolux.cli import console
 from isolux.io.profile_file import find_profile
 from isolux.parameters import Parameter
 from isolux.profiles import PROFILES, SHORT_NAMES, Profile
+
+MEASURED = ("x", "y", "axis_ratio", "position_angle")
+"""Parameters that start from the image even though they have a default."""
+
+HEAD = ("parameter", "unit", "lowest", "highest", "start", "meaning")
 
 
 def show_profiles(names: Sequence[str]) -> None:
@@ -22,11 +28,8 @@ def show_profiles(names: Sequence[str]) -> None:
     for kind in [find_profile(name) for name in names] or PROFILES:
         name = kind.__name__.lower()
         says = (kind.__doc__ or "").strip().partition("\n")[0]
-        title = f"{short.get(name, name)}: {says}"
-        table = console.table(
-            title, ["parameter", "unit", "lowest", "highest", "start", "meaning"], right=[2, 3]
-        )
-        console.print_rows(table, [_row(parameter) for parameter in declared(kind)])
+        rows = [_row(parameter) for parameter in declared(kind)]
+        console.print_table(f"{short.get(name, name)}: {says}", rows, head=HEAD, right=[2, 3])
         console.OUT.print()
 
 
@@ -36,8 +39,10 @@ def declared(kind: type[Profile]) -> tuple[Parameter, ...]:
 
 
 def _row(parameter: Parameter) -> tuple[str, ...]:
-    start = "from the image" if parameter.default is None else f"{parameter.default:g}"
+    estimated = parameter.default is None or parameter.name in MEASURED
+    start = "from the image" if estimated else f"{parameter.default:g}"
     if parameter.fixed:
         start += ", held"
     name = parameter.name if parameter.size == 1 else f"{parameter.name}[{parameter.size}]"
-    return name, parameter.unit, f"{parameter.lower:g}", f"{parameter.upper:g}", start, parameter.meaning
+    lowest, highest = (f"{end:g}" if math.isfinite(end) else "" for end in (parameter.lower, parameter.upper))
+    return name, parameter.unit, lowest, highest, start, parameter.meaning

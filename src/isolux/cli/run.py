@@ -29,6 +29,7 @@ class Tally:
     run: RunFile
     flags: Counter[str] = dataclasses.field(default_factory=Counter)
     reduced_chi2: list[np.ndarray] = dataclasses.field(default_factory=list)
+    seconds: float = 0.0
     drawn: int = 0
     faults: list[str] = dataclasses.field(default_factory=list)
 
@@ -38,6 +39,7 @@ class Tally:
             if status.fitted:
                 self.flags.update(flag.name for flag in Flag if flag in flags and flag.name)
         self.reduced_chi2.append(result.reduced_chi2.numpy())
+        self.seconds += float(result.seconds.sum())
         self.faults += [
             m for m, status in zip(result.message, result.status, strict=True) if not status.fitted
         ]
@@ -78,7 +80,8 @@ def fit_and_show(run: RunFile, threads: int | None = None) -> tuple[Run, Tally]:
     options, tally = run.options, Tally(run)
     free = sum(kind == "Free" for kind in (type(p.setting).__name__ for p in run.scene.parameters))
     device = options.torch_device
-    where = f"{torch.get_num_threads()} CPU threads" if device.type == "cpu" else str(device)
+    cores = torch.get_num_threads()
+    where = f"{cores} CPU thread{'s' * (cores > 1)}" if device.type == "cpu" else str(device)
     console.note(f"Fitting {'+'.join(run.scene.components)}, {free} free parameters a galaxy, on {where}.")
     with console.Meter("galaxies") as meter:
 
@@ -106,23 +109,28 @@ def show_summary(run: Run, tally: Tally) -> None:
     if progress.done:
         messages = {status.name.lower(): status.message for status in Status}
         rows = console.count_rows(progress.status, messages)
-        console.print_rows(console.table(f"How {progress.done} fits ended", ["", ""], right=[0]), rows)
+        console.print_table(f"How {progress.done} fits ended", rows, right=[0])
         remarks = console.count_rows(tally.flags, {str(f.name): FLAG_MESSAGES[f] for f in Flag})
         if remarks:
             console.OUT.print()
-            console.print_rows(console.table("Remarks on them", ["", ""], right=[0]), remarks)
+            console.print_table("Remarks on them", remarks, right=[0])
         _show_faults(tally.faults, str(run.catalogue))
-    rate = progress.done / progress.seconds if progress.seconds else 0.0
     options = tally.run.options
     rows = [
         ("median reduced chi-square", f"{tally.median_chi2:.3f}"),
-        ("time", f"{console.duration(progress.seconds)}, {rate:.3g} galaxies a second"),
+        ("time", _times(progress, tally.seconds)),
         ("catalogue", str(run.catalogue)),
     ]
     rows += [("image blocks", str(options.blocks_folder))] if options.blocks else []
     rows += [("figures", str(options.path.parent / "figures"))] if tally.drawn else []
     console.OUT.print()
-    console.print_rows(console.table("", ["", ""]), rows)
+    console.print_table("", rows)
+
+
+def _times(progress: Progress, fitting: float) -> str:
+    fitted = progress.done - failures(progress)
+    rate = f", {fitted / fitting:.3g} galaxies a second" if fitting > 0 else ""
+    return f"{console.duration(progress.seconds)}, of which fits {console.duration(fitting)}{rate}"
 
 
 def _show_faults(faults: list[str], catalogue: str) -> None:
