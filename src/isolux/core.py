@@ -26,7 +26,7 @@ from isolux.types import Points, Tensor
 
 WINDOW = 2.5
 """Scale s of the window along the minor axis, in grid spacings."""
-LONGEST = 4.0
+LONGEST = 3.5
 """Most that the window grows along the major axis of a thin galaxy, in units of WINDOW."""
 REACH = 1.75
 """Nodes extend to this many s, where the window has fallen to 1e-4."""
