@@ -92,6 +92,8 @@ class Arguments:
         """How to fit and what to write."""
         options = RunOptions() if base is None else base.options
         solver = self.solver(options.solver)
+        if self.output.figures is not None and self.output.figures < 0:
+            raise InputError("--figures", self.output.figures, "0 or more")
         return dataclasses.replace(options, solver=solver, **self.fit.fields(), **self.output.fields())
 
     def solver(self, solver: LevenbergMarquardt | FirstOrder) -> LevenbergMarquardt | FirstOrder:

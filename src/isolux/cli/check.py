@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-import torch
-
 from isolux.cli import console
 from isolux.cli.build import Arguments
+from isolux.cli.run import use_threads
 from isolux.errors import InputError
 from isolux.io.catalogue import parts_folder
 from isolux.io.listing import list_stamps
@@ -31,8 +30,7 @@ class Fault:
 
 def check_and_show(arguments: Arguments, threads: int | None) -> bool:
     """Print all faults; whether there is none."""
-    if threads is not None:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     run, errors = arguments.faults()
     faults = [Fault(GENERAL, str(error), "") for error in errors]
     remarks: dict[str, int] = {}

@@ -10,6 +10,7 @@ import torch
 
 from isolux.batch import Batch
 from isolux.cli import console
+from isolux.errors import InputError
 from isolux.io.catalogue import part_files, parts_folder, recover
 from isolux.io.runfile import RunFile
 from isolux.measure import Progress, Run, measure
@@ -60,6 +61,21 @@ class Tally:
         return float(np.median(good)) if good.size else float("nan")
 
 
+def use_threads(count: int | None) -> None:
+    """Let PyTorch use so many CPU threads; as many as it chooses for None.
+
+    Raises
+    ------
+    InputError
+        For less than one.
+    """
+    if count is None:
+        return
+    if count < 1:
+        raise InputError("--threads", count, "1 or more")
+    torch.set_num_threads(count)
+
+
 def failures(progress: Progress) -> int:
     """Galaxies without a fit so far."""
     return sum(number for name, number in progress.status.items() if not Status[name.upper()].fitted)
@@ -75,8 +91,7 @@ def fit_and_show(run: RunFile, threads: int | None = None) -> tuple[Run, Tally]:
     InputError
         If the run cannot be meant.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     options, tally = run.options, Tally(run)
     free = sum(kind == "Free" for kind in (type(p.setting).__name__ for p in run.scene.parameters))
     device = options.torch_device
