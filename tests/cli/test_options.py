@@ -1,5 +1,6 @@
 """Command line, run file and dataclasses tell of the same options."""
 
+import contextlib
 import dataclasses
 import tomllib
 
@@ -9,8 +10,11 @@ from isolux.cli.arguments import FitArguments, ModelArguments, OutputArguments, 
 from isolux.cli.model import components_of, model_table
 from isolux.cli.template import TEMPLATE
 from isolux.errors import InputError
+from isolux.io.runfile import read_run_file
 from isolux.io.source import StampSource
 from isolux.options import RunOptions
+from isolux.parameters import Free
+from isolux.profiles import FlatSky, Sersic
 from isolux.solve import FirstOrder, LevenbergMarquardt
 
 
@@ -19,17 +23,52 @@ def test_run_file_explains_every_option():
     assert {field.name for kind in (StampSource, RunOptions) for field in dataclasses.fields(kind)} <= named
 
 
+def test_template_is_a_run_file(tmp_path):
+    (tmp_path / "run.toml").write_text(TEMPLATE)
+    run = read_run_file(tmp_path / "run.toml")
+    assert run.source.image == str(tmp_path / "stamps/*_image.fits")
+    assert run.source.pixel_scale == 0.396
+    assert [type(profile) for profile in run.scene.components.values()] == [Sersic, FlatSky]
+    assert run.options == RunOptions(folder=tmp_path / "run")
+
+
+def examples():
+    """Return every commented line of the template that is TOML, with its section."""
+    section, found = "", []
+    for line in TEMPLATE.splitlines():
+        if line.startswith("["):
+            section = line.split("]")[0] + "]"
+        with contextlib.suppress(tomllib.TOMLDecodeError):
+            if line.startswith("# ") and (values := tomllib.loads(line.removeprefix("# "))):
+                found.append((section, line.removeprefix("# "), values))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "values"), examples(), ids=[next(iter(v)) for _, _, v in examples()]
+)
+def test_every_example_in_the_template_is_valid(section, line, values, tmp_path):
+    content = {
+        "[input]": 'image = "a.fits"\n',
+        "[model.galaxy]": 'profile = "sersic"\n',
+        "[fit]": "",
+        "[output]": "",
+    }
+    content[section] = "" if "image" in values else content[section]
+    content[section] += line + "\n"
+    text = "".join(f"{name}\n{lines}" for name, lines in content.items())
+    (tmp_path / "run.toml").write_text(text + '[model.bulge]\nprofile = "sersic"\n')
+    run = read_run_file(tmp_path / "run.toml")
+    if section == "[model.galaxy]":
+        settings = run.scene.components["galaxy"].settings
+        assert settings[next(iter(values))][1] != Free()
+
+
 def test_run_file_tells_the_true_defaults():
     options, source = RunOptions(), StampSource(image="x")
-    for line in TEMPLATE.splitlines():
-        if not line.startswith("# ") or " = " not in line:
-            continue
-        try:
-            values = tomllib.loads(line.removeprefix("# "))
-        except tomllib.TOMLDecodeError:
-            continue
+    for section, _, values in examples():
         for name, value in values.items():
-            default = getattr(options, name, getattr(source, name, None))
+            default = getattr(options if section in ("[fit]", "[output]") else source, name, None)
             if default is not None and name != "solver":
                 assert value == default, name
 

@@ -2,10 +2,10 @@ import pytest
 
 from isolux.errors import InputError
 from isolux.io.profile_file import find_profile
-from isolux.io.runfile import TEMPLATE, read_run_file, setting_from
+from isolux.io.runfile import read_run_file, setting_from
 from isolux.parameters import Column, Fixed, Free, Tied
-from isolux.profiles import FlatSky, PixelGrid, Sersic, Spline
-from isolux.solve import FirstOrder, LevenbergMarquardt
+from isolux.profiles import PixelGrid, Spline
+from isolux.solve import FirstOrder
 
 MINIMAL = """
 [input]
@@ -29,26 +29,6 @@ class Bar(RadialProfile):
 def read(tmp_path, text):
     (tmp_path / "run.toml").write_text(text)
     return read_run_file(tmp_path / "run.toml")
-
-
-def test_template_is_a_run_file(tmp_path):
-    run = read(tmp_path, TEMPLATE)
-    assert run.source.image == str(tmp_path / "stamps/*_image.fits")
-    assert run.source.pixel_scale == 0.396
-    assert [type(p) for p in run.scene.components.values()] == [Sersic, FlatSky]
-    assert run.options.path == tmp_path / "run" / "catalogue.fits"
-    assert run.options.solver == LevenbergMarquardt()
-    assert run.options.device == "auto"
-
-
-def test_every_line_of_the_template_is_valid(tmp_path):
-    lines = [line.removeprefix("# ") if " = " in line else line for line in TEMPLATE.splitlines()[3:]]
-    text = "\n".join(line for line in lines if not line.startswith("table"))
-    run = read(tmp_path, text + '\n[model.disc]\nprofile = "exponential"\n')
-    settings = run.scene.components["galaxy"].settings
-    assert settings["effective_radius"][1].upper == 100.0
-    assert settings["y"][1].to == "disc.y"
-    assert run.source.mask == str(tmp_path / "stamps/*_mask.fits")
 
 
 @pytest.mark.parametrize(

@@ -25,40 +25,6 @@ from isolux.solve import FirstOrder, LevenbergMarquardt
 
 SOLVERS = {"levenberg-marquardt": LevenbergMarquardt, "first-order": FirstOrder}
 OUTPUT = ("folder", "catalogue", "blocks", "figures", "resume", "overwrite")
-TEMPLATE = """\
-# A run of Isolux:  isolux fit run.toml
-# Paths are relative to this file.
-
-[input]
-image = "stamps/*_image.fits"     # what * stands for names the galaxy
-sigma = "stamps/*_sigma.fits"     # or variance, ivar, or gain (with sky and read_noise)
-psf = "stamps/*_psf.fits"         # or one file for all
-# mask = "stamps/*_mask.fits"     # non-zero is bad, unless mask_bad names the bad values
-# table = "galaxies.csv"          # instead of patterns: a row a galaxy, with columns id, image, sigma, psf, ...
-zero_point = 22.5                 # AB magnitude of one image unit: a number, header keyword or column
-pixel_scale = 0.396               # arcsec; from the WCS where it is left out
-
-[model.galaxy]
-profile = "sersic"                # or a class of your own: "mybar.py:MyBar"
-# sersic_index = 2.0              # a number is a starting value
-# effective_radius = { start = 5.0, lower = 0.5, upper = 100.0, log = true }
-# boxiness = { fixed = 0.0 }
-# x = { column = "x_guess" }      # from the table
-# y = { tied = "disc.y" }         # to another component, or an expression such as "0.5 * disc.y"
-
-[model.sky]
-profile = "sky"
-
-[fit]
-errors = "covariance"             # or bootstrap, none
-device = "auto"                   # a GPU where there is one
-# solver = { name = "levenberg-marquardt", max_steps = 100 }
-
-[output]
-folder = "run"
-catalogue = "catalogue.fits"      # or .parquet, .ecsv, .csv, .hdf5
-blocks = true                     # data, model and residual of each galaxy, as GALFIT writes them
-"""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
