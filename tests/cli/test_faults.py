@@ -113,7 +113,7 @@ def test_check_lists_all_faults_at_once(folder, run):
     for said in (
         "there is a catalogue or an unfinished run",
         "mock_002 galaxy mock_002: no file for it among psf",
-        "mock_003 stamps/mock_003_image.fits: all 1024 pixels are masked or not finite",
+        "mock_003 all 1024 pixels are masked or not finite stamps/mock_003_image.fits",
         "sigma has shape (30, 32) but the image has (32, 32)",
     ):
         assert said in text

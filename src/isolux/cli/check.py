@@ -44,6 +44,7 @@ def check_and_show(arguments: Arguments, threads: int | None) -> bool:
         console.print_table(title, wrong, head=["galaxy", "what", "where"])
     if remarks:
         rows = console.count_rows(remarks, {str(f.name): FLAG_MESSAGES[f] for f in Flag})
+        console.OUT.print()
         console.print_table("Remarks, no faults", rows, right=[0])
     if not faults:
         console.OUT.print(f"{count} galaxies: nothing is wrong.")
@@ -85,7 +86,8 @@ def galaxy_faults(run: RunFile, files: dict[str, StampFiles]) -> tuple[list[Faul
         for batch, result in fit_sample(run.source, run.scene, list(files.values()), options):
             for name, status, message in zip(result.id, result.status, result.message, strict=True):
                 if not status.fitted:
-                    faults.append(Fault(name, message, str(files[name].planes[0] or "")))
+                    where = str(files[name].planes[0] or "")
+                    faults.append(Fault(name, message.removeprefix(f"{where}: "), where))
             for flags in batch.flags:
                 for flag in flags:
                     remarks[str(flag.name)] = remarks.get(str(flag.name), 0) + 1

@@ -9,14 +9,7 @@ from types import TracebackType
 from typing import Literal
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -35,7 +28,7 @@ def fail(message: str) -> None:
 
 def note(message: str) -> None:
     """A line of what is going on."""
-    ERR.print(message, soft_wrap=True, markup=False)
+    ERR.print(message, soft_wrap=not ERR.is_terminal, markup=False)
 
 
 def duration(seconds: float) -> str:
@@ -79,19 +72,9 @@ class Meter:
     def __init__(self, label: str) -> None:
         self.label = label
         self.spoken = 0.0
-        self.bar = Progress(
-            TextColumn(label),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TextColumn("{task.fields[failed]}"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left"),
-            console=ERR,
-            transient=True,
-        )
-        self.task = self.bar.add_task("", total=None, rate="", failed="")
+        columns = (TextColumn(label), BarColumn(bar_width=24), TextColumn("{task.fields[state]}"))
+        self.bar = Progress(*columns, console=ERR, transient=True)
+        self.task = self.bar.add_task("", total=None, state="begins")
 
     def __enter__(self) -> Meter:
         self.spoken = time.monotonic()
@@ -108,15 +91,14 @@ class Meter:
     def show(self, done: int, total: int, seconds: float, failed: int) -> None:
         """Take in how far the run is."""
         rate = done / seconds if seconds > 0 else 0.0
-        words = f"{rate:.3g}/s"
+        left = f", {duration((total - done) / rate)} left" if rate and done < total else ""
+        lost = f", {failed} failed" if failed else ""
+        words = f"{done}/{total} ({done / max(total, 1):.0%}), {rate:.3g}/s{left}"
         if ERR.is_terminal:
-            lost = f"[red]{failed} without a fit[/red]" if failed else ""
-            self.bar.update(self.task, completed=done, total=total, rate=words, failed=lost)
+            self.bar.update(self.task, completed=done, total=total, state=f"{words}[red]{lost}[/red]")
         elif time.monotonic() - self.spoken >= EVERY:
             self.spoken = time.monotonic()
-            left = duration((total - done) / rate) if rate else "?"
-            lost = f", {failed} without a fit" if failed else ""
-            note(f"{self.label} {done}/{total} ({done / max(total, 1):.0%}), {words}{lost}, {left} left")
+            note(f"{self.label} {words}{lost}")
 
 
 def count_rows(counts: Mapping[str, int], messages: Mapping[str, str]) -> list[tuple[str, str]]:

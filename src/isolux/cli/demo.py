@@ -121,7 +121,7 @@ def next_commands(folder: Path) -> list[str]:
     return [
         f"isolux fit {' '.join(files[:2])} \\\n"
         f"    {' '.join(files[2:])} \\\n"
-        f"    --zero-point 22.5 --model bulge+disc+sky --out {run}",
+        f"    --zero-point 22.5 --model sersic+sky --set sersic.boxiness=0 --figures 3 --out {run}",
         f"isolux plot {blocks} --out {figures} --format pdf",
         "isolux init",
     ]
