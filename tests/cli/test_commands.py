@@ -139,7 +139,7 @@ def test_resume_takes_only_what_is_missing(folder, run):
     assert "is there already; resume it or overwrite it" in run(*FIT, "--model", "sersic", code=2)
     text = run(*FIT, "--model", "sersic", "--resume")
     assert "3 galaxies were in run/catalogue.fits already" in text
-    assert "How 1 fits ended" in text
+    assert "How 1 fit ended" in text
     assert len(catalogue()) == GALAXIES
     assert "4 galaxies were in" in run(*FIT, "--model", "sersic", "--resume")
 

@@ -124,7 +124,7 @@ def show_summary(run: Run, tally: Tally) -> None:
     if progress.done:
         messages = {status.name.lower(): status.message for status in Status}
         rows = console.count_rows(progress.status, messages)
-        console.print_table(f"How {progress.done} fits ended", rows, right=[0])
+        console.print_table(f"How {progress.done} fit{'s' * (progress.done != 1)} ended", rows, right=[0])
         remarks = console.count_rows(tally.flags, {str(f.name): FLAG_MESSAGES[f] for f in Flag})
         if remarks:
             console.OUT.print()
