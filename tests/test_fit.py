@@ -400,3 +400,14 @@ def test_round_galaxy_reaches_its_minimum_from_any_start():
         assert int(result.steps[0]) < 20
         costs.append(float(result.chi2[0]))
     assert max(costs) - min(costs) < 0.1
+
+
+def test_wrong_angle_is_no_trap_at_axis_ratio_one(mock):
+    """Begun across the galaxy, a fit rounds itself off, where the angle means nothing; it must come back."""
+    batch, truth = mock
+    best = isolux.fit(batch, single())
+    across = {"galaxy.axis_ratio": np.full(4, 0.9), "galaxy.position_angle": truth["position_angle"] + 90}
+    result = isolux.fit(batch, single(), start=across)
+    assert result.converged.all()
+    assert ((result.chi2 - best.chi2).abs() < 0.1).all()
+    assert ((result.values - best.values).abs() <= 0.05 * best.errors.clamp_min(1e-9)).all()

@@ -13,7 +13,7 @@ LAYERS = {
     1: "stamp batch parameters ties parameter_map geometry result",
     2: "solve profiles psf core",
     3: "renderer scene likelihood derived",
-    4: "source start fate bootstrap uncertainty fit isolate isophotes field simulate nets",
+    4: "source start fate bootstrap uncertainty retry fit isolate isophotes field simulate nets",
     5: "options measure testing io",
     6: "survey report demo",
     7: "__init__ __main__ cli",
@@ -23,7 +23,7 @@ FILE_FORMATS = ("astropy.io.", "pyarrow.", "h5py.")
 MAY_READ_FILES = {"io", "report"}
 TORCH_ONLY = {"types", "errors", "status", "batch", "parameters", "geometry", "solve", "profiles", "psf"}
 TORCH_ONLY |= {"stamp", "ties", "parameter_map", "core", "renderer", "scene", "likelihood", "derived"}
-TORCH_ONLY |= {"source", "start", "fate", "bootstrap", "uncertainty", "fit", "nets"}
+TORCH_ONLY |= {"source", "start", "fate", "bootstrap", "uncertainty", "retry", "fit", "nets"}
 FILES = {".".join(p.relative_to(SOURCE).with_suffix("").parts): p for p in sorted(SOURCE.rglob("*.py"))}
 
 

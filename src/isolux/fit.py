@@ -18,6 +18,7 @@ from isolux.likelihood import ChiSquare
 from isolux.parameter_map import ParameterMap, build_map
 from isolux.renderer import Renderer
 from isolux.result import Quantity, Result
+from isolux.retry import retry_round_ones
 from isolux.scene import Scene
 from isolux.solve import FirstOrder, LevenbergMarquardt, Solution
 from isolux.start import starting_values
@@ -127,6 +128,7 @@ def _solve(problem: ChiSquare, rows: Tensor, solver: Solver, starts: int, seed: 
         empty = theta.new_zeros(0)
         return Solution(theta, empty, None, empty.long(), empty.long())
     solution = _with_less_memory(solver, problem, theta)
+    solution = retry_round_ones(problem, solution, solver)
     if starts == 1:
         return solution
     cost = torch.nan_to_num(solution.cost, nan=torch.inf).unflatten(0, (-1, starts))
