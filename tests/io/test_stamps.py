@@ -111,6 +111,31 @@ def test_bad_pixels_are_that_galaxys_status(sample, what):
     assert (batch.sigma > 0).all()
 
 
+def test_segmentation_map_masks_the_neighbours(sample):
+    """The label at the centre is the galaxy itself, whatever its number; a mask beside it is kept."""
+    for name, own in (("a", 1), ("b", 2), ("c", 7)):
+        labels = np.zeros(sample.shape, np.int32)
+        labels[8:13, 9:15] = own
+        labels[1:4, 2:5] = own + 1
+        sample.write(name, "seg", labels)
+    mask = np.zeros(sample.shape, np.int16)
+    mask[18, 20] = 1
+    sample.write("b", "mask", mask)
+    batch = read(sample, segmentation=f"{sample.folder}/*_seg.fits")
+    assert batch.mask.flatten(1).sum(1).tolist() == [9, 10, 9]
+    assert bool(batch.mask[1, 18, 20])
+    assert not batch.mask[:, 8:13, 9:15].any()
+
+
+def test_segmentation_map_of_another_shape(sample):
+    for name in sample.names:
+        sample.write(name, "seg", np.zeros((5, 5) if name == "b" else sample.shape, np.int16))
+    batch = read(sample, segmentation=f"{sample.folder}/*_seg.fits")
+    assert batch.status[1] is Status.BAD_INPUT
+    assert "segmentation map has shape (5, 5)" in batch.message[1]
+    assert others_unharmed(sample, batch)
+
+
 def test_masked_centre_is_kept(sample):
     mask = sample.read("b", "mask").copy()
     mask[8:12, 10:14] = 1

@@ -55,6 +55,9 @@ class StampArguments:
     mask_bad: list[str] | None = option(
         "VALUE", "A value in masks that is bad, or the table's column of such values; may be repeated."
     )
+    segmentation: str | None = option(
+        "PATTERN", "Segmentation maps: bad are all labels but 0 and the one at the stamp's centre."
+    )
     zero_point: str | None = option(
         "MAG", "AB magnitude of one image unit (number, header keyword or column). Default 0."
     )

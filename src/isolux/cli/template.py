@@ -23,6 +23,7 @@ psf = "stamps/*_psf.fits"          # image of a star, of odd size; or one file f
 # psf_includes_pixel = true        # false for a PSF without the pixel's response
 # mask = "stamps/*_mask.fits"      # non-zero is bad, unless
 # mask_bad = [1, 2]                #   these values are, or those in a column of the table
+# segmentation = "stamps/*_seg.fits"  # bad are all labels but 0 and the one at the stamp's centre
 zero_point = 22.5                  # AB magnitude of one image unit (number, header keyword or column)
 pixel_scale = 0.396                # arcsec a pixel (number, header keyword or column); from the WCS if left out
 
@@ -36,6 +37,7 @@ pixel_scale = 0.396                # arcsec a pixel (number, header keyword or c
 # variance_hdu = "VAR"
 # ivar_hdu = "IVAR"
 # mask_hdu = "DQ"
+# segmentation_hdu = 1
 # psf_hdu = 0
 
 # A section for each component; isolux profiles lists the profiles, their parameters and bounds. What is not said

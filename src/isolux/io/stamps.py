@@ -135,6 +135,9 @@ def _load(files: StampFiles, read: Reader, where: str) -> Stamp:
     }
     if arrays["mask"] is not None and files.bad_values is not None:
         arrays["mask"] = np.isin(arrays["mask"], files.bad_values)
+    labels = arrays.pop("segmentation")
+    if labels is not None:
+        arrays["mask"] = _with_neighbours(arrays["mask"], labels, picture)
     named = dict(zip(NUMBERS, files.numbers, strict=True))
     numbers = {name: _number(value, picture) for name, value in named.items()}
     wcs = picture.wcs
@@ -144,6 +147,17 @@ def _load(files: StampFiles, read: Reader, where: str) -> Stamp:
         numbers["pixel_scale"] = pixel_scale(wcs)
     given: dict[str, Any] = {name: value for name, value in numbers.items() if value is not None}
     return Stamp(files.id, image=picture.pixels, wcs=wcs, source=where, **arrays, **given)
+
+
+def _with_neighbours(mask: np.ndarray | None, labels: np.ndarray, picture: Picture) -> np.ndarray:
+    """The mask with the other sources of a segmentation map added: labels but 0 and the one at the centre."""
+    if np.shape(labels) != picture.pixels.shape:
+        raise InputError(
+            f"{picture.source}: the segmentation map has shape {np.shape(labels)}, the image {picture.pixels.shape}"
+        )
+    rows, columns = labels.shape
+    others = (labels != 0) & (labels != labels[rows // 2, columns // 2])
+    return others if mask is None else others | (np.asarray(mask) != 0)
 
 
 def _plane(plane: Plane, read: Reader) -> np.ndarray | float | None:

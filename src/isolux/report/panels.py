@@ -68,8 +68,9 @@ def draw_histogram(axes: Axes, view: GalaxyView) -> None:
     axes.legend(loc="upper left", borderaxespad=0.2, handlelength=1.2, labelspacing=0.2)
     axes.xaxis.set_major_locator(MaxNLocator(6, symmetric=True, prune="both", steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
-    mean, rms = values.mean() + 0.0, values.std()
+    rms = values.std()
     form = ".2f" if 0.05 < rms < 100 else ".2e"
+    mean = float(f"{values.mean():{form}}") + 0.0  # no minus zero
     text = f"mean {mean:{form}}\nrms {rms:{form}}"
     axes.text(0.97, 0.955, text, transform=axes.transAxes, ha="right", va="top", fontsize=SMALL)
 
