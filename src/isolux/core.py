@@ -130,7 +130,9 @@ def _kernel(centre: Tensor, offset: Points, half: int) -> tuple[Tensor, Tensor]:
     start = (centre - first).to(offset) + offset
     steps = torch.arange(2 * half + 1, device=offset.device, dtype=offset.dtype)
     distance = start[..., None] - steps
-    sine = torch.sin(math.pi * (start - torch.round(start))) * (1 - 2 * torch.remainder(torch.round(start), 2))
+    sine = torch.sin(math.pi * (start - torch.round(start))) * (
+        1 - 2 * torch.remainder(torch.round(start), 2)
+    )
     signs = 1 - 2 * torch.remainder(steps, 2)
     near_zero = torch.where(distance.abs() < NEAR, NEAR, distance)
     sine = torch.where(distance.abs() < NEAR, math.pi * NEAR, sine[..., None] * signs)
