@@ -5,6 +5,7 @@ galaxies that are streamed. Few galaxies are drawn; longer runs read their files
 """
 
 import argparse
+import datetime
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import sets
 import tables
+from about import commit, processor
 from astropy.io import fits
 
 HERE = Path(__file__).resolve().parent
@@ -20,13 +22,14 @@ DRAWN = 100
 TEXT = """
 ## Memory
 
+{date}, Isolux at commit {commit}, {processor}.
 One thread, {size} x {size} pixels, one Sérsic component and sky, float32, with covariance. The streamed
 galaxies are read from FITS files in batches of {batch}; the opponent is the same fit with all in one batch.
 """
 
 
 def main() -> None:
-    options = parse()
+    options, version = parse(), commit()
     with tempfile.TemporaryDirectory() as folder:
         write_stamps(Path(folder))
         runs = [("streamed", count, options.batch) for count in options.counts]
@@ -38,8 +41,9 @@ def main() -> None:
             ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             before, peak, cpu = (float(word) for word in ran.stdout.split())
             lines.append([way, str(count), f"{before:.0f}", f"{peak:.0f}", f"{cpu / count:.3g}"])
+    about = {"date": datetime.date.today(), "commit": version, "processor": processor()}
     header = ["galaxies are", "galaxies", "memory after import, MB", "peak memory, MB", "CPU s a galaxy"]
-    text = TEXT.format(size=sets.SIZE, batch=options.batch) + "\n" + tables.markdown(header, lines)
+    text = TEXT.format(size=sets.SIZE, batch=options.batch, **about) + "\n" + tables.markdown(header, lines)
     print(text)
     tables.put(options.results, "memory", text)
 

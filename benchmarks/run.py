@@ -6,7 +6,6 @@ values and PSFs. The tables go to benchmarks/RESULTS.md. All of it takes half an
 
 import argparse
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import sets
 import tables
+from about import commit, processor
 
 HERE = Path(__file__).resolve().parent
 PEERS = {
@@ -84,15 +84,15 @@ NOTES = f"""
 All codes get the same images, sigma images and starting values. Isolux fits all galaxies as one batch and a
 sky level too; the others fit one galaxy at a time (galmoss two) and no sky. CPU seconds count building the
 model, fitting it and computing the errors; not reading the galaxies, importing the code and its first call.
+Seconds differ by up to 20 % from run to run on a machine that others use too.
 
 - PSF: what the image of a star gives, with the pixel in it. "Point-sampled PSF": without the pixel, which
   suits codes that average the model over the pixel, but which observations do not give.
 - galmoss: the first galaxies only, 1000 iterations, without errors, which cost more than the fit.
 - Not converged: by the code's own word.
-- Catastrophic: total magnitude off by {tables.CATASTROPHIC["magnitude"]} or a radius by
-  {tables.CATASTROPHIC["log re"]} dex.
-- Missed minimum: chi2 higher by {tables.MISSED:.0f} than the lowest that any code found for the galaxy. Each
-  code renders its own model, so an inexact image counts too.
+- Catastrophic: total magnitude off by {tables.BAD_MAGNITUDE} or a radius by {tables.BAD_RADIUS} dex.
+- Missed minimum: chi2 higher by {tables.MISSED:.0f} than the lowest that any code found for the galaxy.
+  Each code renders its own model, so an inexact image counts too.
 - Bias is the median of fitted less true, scatter half the central 68 %.
 - Pulls are in units of each code's own errors, without catastrophic galaxies, and should be 0 ± 1 (-: no
   error given).
@@ -184,6 +184,7 @@ def fit(row: Row, path: Path, options: argparse.Namespace) -> None:
         out,
         *row.options,
     ]
+    command += ["--note", commit()]
     command += ["--first", str(row.first)] if row.first else []
     print(f"{path.parent.name}: {row.title}", flush=True)
     log = out.with_suffix(".log")
@@ -208,13 +209,17 @@ def section(kind: str, path: Path, options: argparse.Namespace) -> str:
         truth, seed = f["truth"][:-1], int(f["seed"])
     if not rows:
         raise SystemExit(f"no code left an answer: see the logs in {path.parent}")
+    words = [f"--seed {options.seed}"] + ["--reuse"] * options.reuse
+    if tuple(options.codes) != ("isolux", *PEERS):
+        words += ["--codes", *options.codes]
     dates, loops = sorted(row.date for row in rows), [seconds for row in rows for seconds in row.loop]
     versions = sorted({v for row in rows for v in row.versions[1:2]}) + sorted(
         {row.versions[0] for row in rows}
     )
     about = [
         f"- Set: {len(truth)} galaxies by GalSim, {sets.SIZE} x {sets.SIZE} pixels, seed {seed}",
-        f"- Command: `python benchmarks/run.py --seed {options.seed}`, commit {commit()}",
+        f"- Command: `python benchmarks/run.py {' '.join(words)}`",
+        f"- Isolux: commit {', '.join(dict.fromkeys(row.note for row in rows if 'Isolux' in row.title))}",
         f"- Run: {dates[0]} to {dates[-1]}",
         f"- Machine: one core (pinned) of {processor()}; a fixed Python loop beside each code took "
         f"{min(loops):.2f} to {max(loops):.2f} s",
@@ -228,22 +233,6 @@ def section(kind: str, path: Path, options: argparse.Namespace) -> str:
         tables.pull_table(kind, rows, truth),
     ]
     return "\n\n".join(parts)
-
-
-def commit() -> str:
-    def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=HERE, capture_output=True, text=True).stdout.strip()
-
-    changed = git("status", "--porcelain", "--", "../src")
-    return f"`{git('rev-parse', '--short', 'HEAD') or 'unknown'}`" + (" with changes" if changed else "")
-
-
-def processor() -> str:
-    """The processor's name."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()} ({os.cpu_count()} cores)"
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ NAMES = {
 }
 MISSED = 25.0
 """A chi2 this much above the lowest of all codes is a missed minimum."""
-CATASTROPHIC = {"magnitude": 0.3, "log re": 0.15}
+BAD_MAGNITUDE, BAD_RADIUS = 0.3, 0.15
 """Errors (mag, dex) beyond which a fit is of no use."""
 
 
@@ -31,6 +31,7 @@ class Answers:
     peak_mb: float
     versions: tuple[str, ...]
     date: str
+    note: str
     loop: tuple[float, ...]
 
     def __len__(self) -> int:
@@ -39,16 +40,10 @@ class Answers:
     @classmethod
     def load(cls, path: Path, title: str) -> "Answers":
         with np.load(path) as f:
-            arrays = {name: f[name] for name in ("values", "errors", "chi2", "converged", "cpu")}
-            versions, loop = tuple(f["versions"].tolist()), tuple(f["loop"].tolist())
-            return cls(
-                title,
-                **arrays,
-                peak_mb=float(f["peak_mb"]),
-                versions=versions,
-                date=str(f["date"]),
-                loop=loop,
-            )
+            columns = {name: f[name] for name in ("values", "errors", "chi2", "converged", "cpu")}
+            lists = {name: tuple(f[name].tolist()) for name in ("versions", "loop")}
+            words = {name: str(f[name]) for name in ("date", "note")}
+            return cls(title, **columns, **lists, **words, peak_mb=float(f["peak_mb"]))
 
 
 def half_width(sample: np.ndarray) -> float:
@@ -102,10 +97,10 @@ def total_and_share(columns: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndar
 
 
 def catastrophic(errors: dict[str, np.ndarray]) -> np.ndarray:
-    """Which galaxies are off by more than CATASTROPHIC, or have no answer."""
+    """Which galaxies are off by too much, or have no answer."""
     bad = False
     for name, values in errors.items():
-        for start, limit in CATASTROPHIC.items():
+        for start, limit in (("magnitude", BAD_MAGNITUDE), ("log re", BAD_RADIUS)):
             if name.startswith(start):
                 bad = bad | ~(np.abs(values) <= limit)
     return np.asarray(bad)

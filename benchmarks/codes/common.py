@@ -69,6 +69,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--set", required=True)
     parser.add_argument("--out", required=True)
     parser.add_argument("--psf", default="psf_eff", choices=("psf_eff", "psf"))
+    parser.add_argument("--note", default="", help="saved with the answers")
     parser.add_argument("--first", type=int, help="fit the first galaxies only")
     return parser
 
@@ -102,7 +103,7 @@ def run(
     versions = [f"Python {platform.python_version()}"] + [f"{p} {version(p)}" for p in packages]
     loop.append(fixed_loop())
     date = datetime.datetime.now().astimezone().isoformat(timespec="minutes")
-    about = {"date": date, "loop": loop, "peak_mb": peak_mb(), "versions": versions}
+    about = {"date": date, "note": options.note, "loop": loop, "peak_mb": peak_mb(), "versions": versions}
     np.savez(options.out, cpu=cpu, wall=wall, **about, **merged)
 
 

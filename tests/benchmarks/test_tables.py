@@ -34,7 +34,7 @@ def answers(tables, rng, kind, title="code", count=1000):
     chi2 = np.full(count, 16377.0)
     good, cpu = np.ones(count, bool), np.full(count, 0.02)
     return tables.Answers(
-        title, values, errors, chi2, good, cpu, 300.0, ("Python 3.11", title), "today", (0.2, 0.2)
+        title, values, errors, chi2, good, cpu, 300.0, ("Python 3.11", title), "today", "", (0.2, 0.2)
     )
 
 
