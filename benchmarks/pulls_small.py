@@ -4,7 +4,7 @@ GalSim draws single Sérsic galaxies (as in sets.py); the same galaxies are then
 Isolux fits each with a free sky from starting values of its own, with errors from the covariance and from the
 bootstrap. A pull is (fitted - true) / error: its median should be 0 and the half width of its central 68 %
 should be 1. Galaxies that did not converge or ended at a bound are left out and counted. Prints the table of
-docs/errors-and-status.md and draws its figure; takes about ten minutes.
+docs/errors-and-status.md and draws its figure; takes about fifteen minutes.
 
     python benchmarks/pulls_small.py [--count 200] [--seed 11] [--replicates 50] [--no-bootstrap]
 """
