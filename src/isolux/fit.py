@@ -197,7 +197,12 @@ def _assemble(fitted: _Fitted, options: _ErrorOptions, clock: float) -> Result:
     for row, galaxy in enumerate(rows.tolist()):
         fate.end(galaxy, Status(int(solution.status[row])))
     ended = torch.isfinite(solution.cost)
-    values = _fill(galaxies, rows[ended], parameters.expand(solution.theta[ended], rows[ended]))
+    found = parameters.expand(solution.theta[ended], rows[ended])
+    free = list(parameters.free)
+    found[:, free] = torch.clamp(
+        found[:, free], parameters.lower[rows[ended]][:, free], parameters.upper[rows[ended]][:, free]
+    )
+    values = _fill(galaxies, rows[ended], found)
     at_bound, full, samples = _errors(fitted, options)
     value_errors = _standard_errors(parameters, values, full)
     derived, derived_values, derived_errors = derived_quantities(
@@ -205,7 +210,6 @@ def _assemble(fitted: _Fitted, options: _ErrorOptions, clock: float) -> Result:
     )
     done = torch.tensor([status.fitted for status in fate.status], device=values.device)
     fate.mark(at_bound.any(1) & done, Flag.AT_BOUND)
-    free = list(parameters.free)
     if options.errors != "none":
         unknown = (torch.isnan(value_errors[:, free]) & ~at_bound[:, free]).any(1)
         fate.mark(unknown & done, Flag.NO_COVARIANCE)

@@ -204,18 +204,7 @@ def test_a_psf_with_a_hole_around_it(fits, stamps, real_data):
 
 @pytest.mark.parametrize(
     "key",
-    [
-        pytest.param(
-            key,
-            id="-".join(key),
-            marks=pytest.mark.xfail(
-                key[1] == FILLS_ITS_STAMP,
-                reason="steps onto several bounds at once may be taken on trust though they lead uphill",
-                strict=False,
-            ),
-        )
-        for key in LIMITS
-    ],
+    [pytest.param(key, id="-".join(key)) for key in LIMITS],
 )
 def test_chi2_is_that_of_the_values(fits, stamps, key):
     """What is reported belongs together: the model of the reported values has the reported chi-square."""

@@ -46,8 +46,9 @@ def starting_columns(files: Sequence[StampFiles], pixel_scale: np.ndarray) -> di
     if table is None:
         return {}
     others = [name for name in table.colnames if name not in (*IMAGES, *NUMBERS)]
-    some = table[[name for name in others if table[name].dtype.kind in "fiu"]][[f.row for f in files]]
-    columns = {name: plain_column(some, name) for name in some.colnames}
+    some = table[[f.row for f in files]]
+    numeric = [name for name in others if table[name].dtype.kind in "fiu"]
+    columns = {name: plain_column(some, name) for name in numeric}
     return {
         name: values / (pixel_scale if unit == "arcsec" else 1.0)
         for name, (values, unit, _) in columns.items()

@@ -12,8 +12,8 @@ step is refused that changed the sum by less than ``tolerance``, which is the ar
 An unknown that the data say nothing of, such as the angle of a round galaxy, stays where it is: a floor under
 diag H, far below any curvature that matters, makes its step as small as its gradient.
 
-Bounds: an unknown at its bound that would be pushed outwards is held there, and a step that would cross a
-bound ends on it while the others are solved again.
+Bounds: an unknown at its bound that would be pushed outwards is held there. A step that would cross a bound ends
+on it while the others are solved again, or is cut short there, whichever promises more.
 
 Problems work in ``width`` places: one that has ended leaves its place to the next in the queue, so that the
 slow ones hold up nobody, and the arithmetic has the same shape whatever company a problem is in.
@@ -139,12 +139,12 @@ class _Search:
         lower, upper = self.lower[rows], self.upper[rows]
         reach = LONGEST_STEP * self.problem.scale
         floor = self.options.tolerance / reach**2
-        step = bounded_step(theta, gradient, hessian, self.damping[rows], lower, upper, floor)
+        step, possible = bounded_step(theta, gradient, hessian, self.damping[rows], lower, upper, floor)
         share = (reach / step.abs()).amin(1).clamp_max(1.0)
         step = step * share[:, None]
         promised = 2 * (gradient * step).sum(1) - (step[:, None] @ hessian @ step[..., None])[:, 0, 0]
         trusted = (self.damping[rows] <= TRUSTED_DAMPING) & (share == 1) & ~self.ended[rows]
-        converged = (promised <= self.options.tolerance) & trusted & torch.isfinite(self.cost[rows])
+        converged = (possible <= self.options.tolerance) & trusted & torch.isfinite(self.cost[rows])
         stalled = (self.damping[rows] > LARGEST_DAMPING) & ~converged & ~self.ended[rows]
         self.trial[rows] = torch.clamp(theta + step, lower, upper)
         self.promised[rows] = promised
@@ -159,23 +159,44 @@ class _Search:
 
 def bounded_step(
     theta: Free, gradient: Free, hessian: Tensor, damping: Tensor, lower: Free, upper: Free, floor: Tensor
-) -> Free:
-    """The damped step (row, free), unknowns at bounds held or brought onto them; ``floor`` (free,) is added to H."""
+) -> tuple[Free, Tensor]:
+    """The damped step (row, free) within the bounds, and the decrease (row,) that none of them could surpass.
+
+    Of two steps the one that promises more: the others solved again for the unknowns that were brought onto
+    their bounds, or the step itself up to the first bound, which always leads downhill. ``floor`` (free,) is
+    added to H.
+    """
     diagonal = torch.diagonal(hessian, dim1=1, dim2=2) + floor
     scale = diagonal.clamp_min(torch.finfo(theta.dtype).tiny).rsqrt()
     unit = hessian * scale[:, :, None] * scale[:, None, :]
     matrix = unit + torch.diag_embed(damping[:, None] + floor * scale**2)
     right = gradient * scale
     low, high = (lower - theta) / scale, (upper - theta) / scale
-    held = ((low >= 0) & (right < 0)) | ((high <= 0) & (right > 0))
+    at_low, at_high = low >= 0, high <= 0
+    held = (at_low & (right < 0)) | (at_high & (right > 0))
     target = torch.zeros_like(theta)
-    for _ in range(2):
-        step = _solve_held(matrix, right, held, target)
-        clipped = torch.clamp(step, low, high)
-        crossed = clipped != step
-        target = torch.where(held, target, torch.where(crossed, clipped, target))
-        held = held | crossed
-    return clipped * scale
+    for _ in range(3):
+        straight = _solve_held(matrix, right, held, target)
+        pushed = (at_low & (straight < 0)) | (at_high & (straight > 0))
+        if not bool((pushed & ~held).any()):
+            break
+        held = held | pushed
+    straight = torch.where(held, target, straight)
+    bent = torch.clamp(straight, low, high)
+    crossed = bent != straight
+    bent = torch.clamp(
+        _solve_held(matrix, right, held | crossed, torch.where(crossed, bent, target)), low, high
+    )
+    room = torch.where(straight > 0, high, low) / torch.where(straight == 0, 1.0, straight)
+    share = torch.where(straight == 0, torch.inf, room).amin(1, keepdim=True).clamp(0.0, 1.0)
+    cut = torch.clamp(share * straight, low, high)
+    better = _promise(unit, right, bent) >= _promise(unit, right, cut)
+    return torch.where(better[:, None], bent, cut) * scale, _promise(unit, right, straight)
+
+
+def _promise(hessian: Tensor, gradient: Free, step: Free) -> Tensor:
+    """Decrease (row,) of the sum of squares that the quadratic model promises for a step."""
+    return 2 * (gradient * step).sum(1) - (step[:, None] @ hessian @ step[..., None])[:, 0, 0]
 
 
 def _solve_held(matrix: Tensor, right: Tensor, held: Tensor, target: Tensor) -> Tensor:
