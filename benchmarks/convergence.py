@@ -113,7 +113,7 @@ def problem_of(count: int, seed: int) -> tuple[ChiSquare, torch.Tensor]:
     values, _ = starting_values(scene, batch)
     noise = batch.sigma.flatten(1).median(1).values.double()
     parameters = build_map(scene.parameters, values, noise)
-    problem = ChiSquare.of(Renderer.of(scene.components, batch), parameters, batch, noise)
+    problem = ChiSquare.of(Renderer.of(scene.components, batch), parameters, batch)
     return problem, parameters.to_theta(values)
 
 

@@ -411,3 +411,23 @@ def test_wrong_angle_is_no_trap_at_axis_ratio_one(mock):
     assert result.converged.all()
     assert ((result.chi2 - best.chi2).abs() < 0.1).all()
     assert ((result.values - best.values).abs() <= 0.05 * best.errors.clamp_min(1e-9)).all()
+
+
+def test_faint_and_unresolved_components_are_flagged_however_they_are_given():
+    """Flux and scale radius say it as magnitude and effective radius do."""
+    size, psf = 40, gaussian_psf()
+    blank = np.zeros((1, size, size))
+    empty = Batch.from_arrays(blank, sigma=blank + 1, psf=psf, zero_point=22.5)
+    shape = {"axis_ratio": 0.8, "position_angle": 10.0}
+    for flux, scale, faint, small in (
+        (30.0, 4.0, False, False),
+        (1.0, 3.0, True, False),
+        (30.0, 0.3, False, True),
+    ):
+        truth = Scene(disc=Exponential(x=19.3, y=20.1, flux=flux, scale_radius=scale, **shape))
+        clean = truth.images(empty, truth.values(1)).numpy()
+        data = clean + 0.02 * np.random.default_rng(6).standard_normal(clean.shape)
+        batch = Batch.from_arrays(data, sigma=np.full_like(data, 0.02), psf=psf, zero_point=22.5)
+        result = isolux.fit(batch, Scene(disc=Exponential(flux=None), sky=FlatSky()))
+        assert (Flag.LOW_SIGNAL in result.flags[0]) == faint
+        assert (Flag.UNRESOLVED in result.flags[0]) == small or faint

@@ -226,7 +226,7 @@ def test_model_is_differentiable_in_reverse(unit):
     values = scene.values(1)
     units = torch.tensor([unit], dtype=torch.float64)
     parameters = build_map(scene.parameters, values, units)
-    problem = ChiSquare.of(Renderer.of(scene.components, batch), parameters, batch, units)
+    problem = ChiSquare.of(Renderer.of(scene.components, batch), parameters, batch)
     theta = parameters.to_theta(values).requires_grad_()
     rows = torch.tensor([0])
     cost = problem.cost(theta, rows)

@@ -57,7 +57,7 @@ def derived_quantities(
         variance = torch.einsum(
             "gdp,gpq,gdq->gd", torch.nan_to_num(jacobian), known, torch.nan_to_num(jacobian)
         )
-        errors = torch.where(needs_missing, errors, torch.sqrt(variance.clamp_min(0.0)))
+        errors = torch.where(needs_missing | (variance < 0), errors, torch.sqrt(variance.clamp_min(0.0)))
     return tuple(quantities), derived, errors
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import torch
 
 from isolux.batch import Batch
 from isolux.parameter_map import ParameterMap
-from isolux.profiles.base import ImageProfile
+from isolux.profiles.base import PointProfile, Profile, RadialProfile
 from isolux.scene import Scene
 from isolux.status import Flag, Status
 from isolux.types import PerGalaxy, Tensor, Values
 
-FAINT = 2.5 / 2.302585 / 20
-"""Error of a magnitude at signal-to-noise 20."""
+SIGNAL = 20
+"""Signal-to-noise below which the errors of a component are doubtful."""
 
 
 @dataclasses.dataclass
@@ -72,16 +73,31 @@ def remark(
     done = torch.tensor([status.fitted for status in fate.status], device=values.device)
     index = {name: k for k, name in enumerate(parameters.names)}
     for name, profile in scene.components.items():
-        if isinstance(profile, ImageProfile):
+        if not isinstance(profile, RadialProfile | PointProfile):
             continue
         inside, masked = _centre_pixel(batch, values[:, index[f"{name}.x"]], values[:, index[f"{name}.y"]])
         fate.mark(done & ~inside, Flag.OFF_CENTRE)
         fate.mark(done & inside & masked, Flag.CENTRE_MASKED)
-        if f"{name}.magnitude" in index:
-            fate.mark(done & (errors[:, index[f"{name}.magnitude"]] > FAINT), Flag.LOW_SIGNAL)
-        if f"{name}.effective_radius" in index and batch.psf is not None:
-            radius, q = values[:, index[f"{name}.effective_radius"]], values[:, index[f"{name}.axis_ratio"]]
-            fate.mark(done & (radius * torch.sqrt(q) < _psf_half_width(batch)), Flag.UNRESOLVED)
+        fate.mark(done & _faint(profile.amplitude, name, index, values, errors), Flag.LOW_SIGNAL)
+        if batch.psf is not None:
+            fate.mark(done & _small(batch, profile, name, index, values), Flag.UNRESOLVED)
+
+
+def _faint(amplitude: str, name: str, index: dict[str, int], values: Values, errors: Values) -> Tensor:
+    """Whether the amplitude of a component is known to worse than one part in ``SIGNAL``."""
+    value, error = (numbers[:, index[f"{name}.{amplitude}"]] for numbers in (values, errors))
+    relative = error * math.log(10) / 2.5 if amplitude == "magnitude" else error / value.abs()
+    return relative > 1 / SIGNAL
+
+
+def _small(batch: Batch, profile: Profile, name: str, index: dict[str, int], values: Values) -> Tensor:
+    """Whether the circularised half-light radius of a component is below the PSF's half width."""
+    small = torch.zeros(len(batch), dtype=torch.bool, device=values.device)
+    for parameter in profile.parameters:
+        if parameter.guess == "radius":
+            half_light = values[:, index[f"{name}.{parameter.name}"]] / parameter.guess_factor
+            small |= half_light * torch.sqrt(values[:, index[f"{name}.axis_ratio"]]) < _psf_half_width(batch)
+    return small
 
 
 def _centre_pixel(batch: Batch, x: PerGalaxy, y: PerGalaxy) -> tuple[Tensor, Tensor]:

@@ -84,12 +84,11 @@ def fit(
     solver = solver or LevenbergMarquardt()
     table = None if start is None else {name: start[name] for name in _names(start)}
     values, estimated = starting_values(scene, batch, table)
-    unit = _flux_unit(batch)
-    parameters = build_map(scene.parameters, values, unit)
+    parameters = build_map(scene.parameters, values, _flux_unit(batch))
     if parameters.n_free == 0:
         raise InputError("nothing to fit: every parameter of the scene is fixed or tied")
     parameters = dataclasses.replace(parameters, values=_inside(parameters, estimated))
-    problem = ChiSquare.of(Renderer.of(scene.components, batch), parameters, batch, unit)
+    problem = ChiSquare.of(Renderer.of(scene.components, batch), parameters, batch)
     fate = Fate.of(batch, parameters)
     rows = torch.tensor(fate.fittable, dtype=torch.int64, device=values.device)
     solution = _solve(problem, rows, solver, starts, seed)

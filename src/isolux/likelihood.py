@@ -58,11 +58,12 @@ class ChiSquare:
     repeats: int = 1
 
     @classmethod
-    def of(cls, renderer: Renderer, parameters: ParameterMap, batch: Batch, unit: PerGalaxy) -> ChiSquare:
-        """One row a galaxy; models are drawn in each galaxy's own ``unit`` of flux.
+    def of(cls, renderer: Renderer, parameters: ParameterMap, batch: Batch) -> ChiSquare:
+        """One row a galaxy; models are drawn in the unit of flux that the parameters are fitted in.
 
         Images of 1e-19 and of 1e6 then take the same arithmetic, in which squares of 1 / sigma cannot overflow.
         """
+        unit = parameters.flux_unit
         weight = torch.where(batch.mask, torch.zeros_like(batch.sigma), 1 / batch.sigma)
         owner = torch.arange(len(batch), device=batch.image.device)
         renderer = dataclasses.replace(renderer, zero_point=renderer.zero_point - 2.5 * torch.log10(unit))

@@ -19,10 +19,10 @@ from typing import Any
 import torch
 
 from isolux.errors import InputError
-from isolux.parameters import Free, ScaledParameter, Tie, Tied, column_names
+from isolux.parameters import Free, PlacedParameter, Tie, Tied, column_names
 from isolux.ties import compile_tie, in_order, root_of
 from isolux.types import Free as FreeVector
-from isolux.types import Rows, Tensor, Values
+from isolux.types import PerGalaxy, Rows, Tensor, Values
 
 MOST_LINEARISED = 256
 """Most free parameters for which a matrix of all pairs is formed."""
@@ -55,6 +55,8 @@ class ParameterMap:
         (column, function of named values) in the order in which they can be computed.
     steps : Tensor
         (free,): a typical change of each element of theta.
+    flux_unit : Tensor
+        (galaxy,): the unit of flux-like parameters in ``scale``.
     """
 
     names: tuple[str, ...]
@@ -67,6 +69,7 @@ class ParameterMap:
     aliases: Mapping[int, int]
     functions: tuple[tuple[int, Callable[[Mapping[str, Tensor]], Any]], ...]
     steps: Tensor
+    flux_unit: PerGalaxy
 
     @property
     def n_free(self) -> int:
@@ -176,12 +179,12 @@ class ParameterMap:
         return torch.tensor([self.log[column] for column in self.free], device=like.device)
 
 
-def build_map(parameters: Sequence[ScaledParameter], values: Values, flux_unit: Tensor) -> ParameterMap:
+def build_map(parameters: Sequence[PlacedParameter], values: Values, flux_unit: Tensor) -> ParameterMap:
     """The map of a scene for a batch.
 
     Parameters
     ----------
-    parameters : sequence of ScaledParameter
+    parameters : sequence of PlacedParameter
         The scene's parameters in order.
     values : Tensor
         (galaxy, parameter): resolved starting and fixed values (any number where a tie fills in).
@@ -244,10 +247,11 @@ def build_map(parameters: Sequence[ScaledParameter], values: Values, flux_unit: 
         aliases=aliases,
         functions=functions,
         steps=torch.tensor(steps, dtype=values.dtype, device=values.device),
+        flux_unit=flux_unit.to(values),
     )
 
 
-def _bounds(entry: ScaledParameter, galaxies: int, like: Tensor) -> tuple[Tensor, Tensor]:
+def _bounds(entry: PlacedParameter, galaxies: int, like: Tensor) -> tuple[Tensor, Tensor]:
     setting = entry.setting
     given = (setting.lower, setting.upper) if isinstance(setting, Free) else (None, None)
     defaults = (entry.parameter.lower, entry.parameter.upper)

@@ -144,7 +144,7 @@ def setting_of(parameter: Parameter, value: object) -> Setting:
 
 
 @dataclasses.dataclass(frozen=True)
-class ScaledParameter:
+class PlacedParameter:
     """A parameter in its place in a scene: full name, declaration and the user's setting."""
 
     full_name: str
@@ -152,7 +152,7 @@ class ScaledParameter:
     setting: Setting
 
 
-def column_names(parameters: Sequence[ScaledParameter]) -> tuple[str, ...]:
+def column_names(parameters: Sequence[PlacedParameter]) -> tuple[str, ...]:
     """Full names of all columns: one for a scalar parameter, ``name[k]`` for the elements of a vector."""
     names: list[str] = []
     for entry in parameters:

@@ -7,7 +7,7 @@ import torch
 from isolux.batch import Batch
 from isolux.errors import InputError
 from isolux.parameter_map import build_map
-from isolux.parameters import ScaledParameter, Tied, column_names, given_number
+from isolux.parameters import PlacedParameter, Tied, column_names, given_number
 from isolux.profiles.base import Profile
 from isolux.renderer import Renderer
 from isolux.types import Images, Values
@@ -37,10 +37,10 @@ class Scene:
         self.components: dict[str, Profile] = components
 
     @property
-    def parameters(self) -> tuple[ScaledParameter, ...]:
+    def parameters(self) -> tuple[PlacedParameter, ...]:
         """Every parameter with its full name, in catalogue order."""
         return tuple(
-            ScaledParameter(f"{name}.{short}", parameter, setting)
+            PlacedParameter(f"{name}.{short}", parameter, setting)
             for name, profile in self.components.items()
             for short, (parameter, setting) in profile.settings.items()
         )
