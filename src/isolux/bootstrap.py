@@ -15,14 +15,14 @@ import torch
 from isolux.likelihood import ChiSquare
 from isolux.solve import LevenbergMarquardt
 from isolux.status import Status
-from isolux.types import Free, Rows, Tensor
+from isolux.types import Rows, Tensor, Theta
 
 GALAXIES_AT_ONCE = 8
 
 
 def bootstrap(
     problem: ChiSquare,
-    theta: Free,
+    theta: Theta,
     galaxies: Rows,
     ids: Sequence[str],
     replicates: int,

@@ -23,7 +23,7 @@ from isolux.scene import Scene
 from isolux.solve import FirstOrder, LevenbergMarquardt, Solution
 from isolux.start import starting_values
 from isolux.status import Flag, Status
-from isolux.types import Free, Tensor, Values
+from isolux.types import Tensor, Theta, Values
 from isolux.uncertainty import bootstrapped, free_covariance, full_covariance, on_bounds
 
 Solver: TypeAlias = LevenbergMarquardt | FirstOrder
@@ -137,7 +137,7 @@ def _solve(problem: ChiSquare, rows: Tensor, solver: Solver, starts: int, seed: 
     return Solution(solution.theta[best], solution.cost[best], hessian, solution.status[best], steps)
 
 
-def _scatter(problem: ChiSquare, theta: Free, rows: Tensor, starts: int, seed: int) -> Free:
+def _scatter(problem: ChiSquare, theta: Theta, rows: Tensor, starts: int, seed: int) -> Theta:
     """Further starts (row * start, free): each unknown moved by some typical changes; the first is left."""
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(starts, theta.shape[1], generator=generator, dtype=theta.dtype).to(theta.device)
@@ -147,7 +147,7 @@ def _scatter(problem: ChiSquare, theta: Free, rows: Tensor, starts: int, seed: i
     return torch.clamp(moved, lower, upper).flatten(0, 1)
 
 
-def _with_less_memory(solver: Solver, problem: ChiSquare, theta: Free) -> Solution:
+def _with_less_memory(solver: Solver, problem: ChiSquare, theta: Theta) -> Solution:
     """Solve; where a GPU runs out of memory, halve the number of problems in work and try again."""
     while True:
         try:

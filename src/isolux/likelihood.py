@@ -18,7 +18,7 @@ from isolux.errors import InputError
 from isolux.parameter_map import MOST_LINEARISED, ParameterMap
 from isolux.renderer import Renderer
 from isolux.solve.problem import Linearised
-from isolux.types import Free, Images, PerGalaxy, Rows, Tensor
+from isolux.types import Images, PerGalaxy, Rows, Tensor, Theta
 
 CACHED_POINTS = 4 * 168 * 168
 """Points of the grids that are worked on at once on a CPU: measured best at 32 to 256 pixels a side."""
@@ -36,7 +36,7 @@ class ChiSquare:
     renderer : Renderer
         Draws the scene in each galaxy's flux unit.
     parameters : ParameterMap
-        Free vectors to parameter values.
+        Theta vectors to parameter values.
     weighted_image : Tensor
         (galaxy, y, x): image over sigma, zero where masked.
     weight : Tensor
@@ -91,12 +91,12 @@ class ChiSquare:
             room = free // (2 * points * maps * self.weight.element_size())
         return max(1, min(room, MOST_PLACES, len(self.weight) * self.repeats))
 
-    def bounds(self) -> tuple[Free, Free]:
+    def bounds(self) -> tuple[Theta, Theta]:
         """Bounds (row, free)."""
         lower, upper = self.parameters.bounds()
         return lower[self.owner], upper[self.owner]
 
-    def cost(self, theta: Free, rows: Rows) -> PerGalaxy:
+    def cost(self, theta: Theta, rows: Rows) -> PerGalaxy:
         """Chi-square (row,); differentiable."""
         galaxies = self.owner[rows]
         values = self.parameters.expand(theta, galaxies)
@@ -107,7 +107,7 @@ class ChiSquare:
             square = square * self.resample(rows)
         return square.flatten(1).sum(1, dtype=torch.float64)
 
-    def linearise(self, theta: Free, rows: Rows) -> Linearised:
+    def linearise(self, theta: Theta, rows: Rows) -> Linearised:
         """Chi-square with gradient and J^T W J from the derivative images of the convolved scene."""
         if not self.parameters.linearisable:
             raise InputError(

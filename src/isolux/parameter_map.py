@@ -21,8 +21,7 @@ import torch
 from isolux.errors import InputError
 from isolux.parameters import Free, PlacedParameter, Tie, Tied, column_names
 from isolux.ties import compile_tie, in_order, root_of
-from isolux.types import Free as FreeVector
-from isolux.types import PerGalaxy, Rows, Tensor, Values
+from isolux.types import PerGalaxy, Rows, Tensor, Theta, Values
 
 MOST_LINEARISED = 256
 """Most free parameters for which a matrix of all pairs is formed."""
@@ -101,7 +100,7 @@ class ParameterMap:
             "tied" if c in tied else "free" if c in free else "fixed" for c in range(len(self.names))
         )
 
-    def to_theta(self, values: Values, rows: Rows | None = None) -> FreeVector:
+    def to_theta(self, values: Values, rows: Rows | None = None) -> Theta:
         """Free vectors (row, free) of parameter values (row, parameter)."""
         columns = list(self.free)
         scale = self.scale if rows is None else self.scale[rows]
@@ -109,11 +108,11 @@ class ParameterMap:
         log = self._log_mask(theta)
         return torch.where(log, torch.log(torch.where(log, values[:, columns], 1.0)), theta)
 
-    def bounds(self) -> tuple[FreeVector, FreeVector]:
+    def bounds(self) -> tuple[Theta, Theta]:
         """Bounds (galaxy, free) of theta."""
         return self.to_theta(self.lower), self.to_theta(self.upper)
 
-    def expand(self, theta: FreeVector, rows: Rows) -> Values:
+    def expand(self, theta: Theta, rows: Rows) -> Values:
         """All parameter values (row, parameter) of free vectors (row, free)."""
         values = self.values[rows]
         if self.free:
@@ -143,16 +142,16 @@ class ParameterMap:
                     columns[alias] = named[self.names[alias]] = columns[column]
         return torch.stack(columns, dim=1)
 
-    def slope(self, values: Values, rows: Rows) -> FreeVector:
+    def slope(self, values: Values, rows: Rows) -> Theta:
         """dp/dtheta (row, free) of the free parameters themselves."""
         columns = list(self.free)
         return torch.where(self._log_mask(values), values[:, columns], self.scale[rows][:, columns])
 
-    def slot_jacobian(self, theta: FreeVector, values: Values, rows: Rows) -> Tensor:
+    def slot_jacobian(self, theta: Theta, values: Values, rows: Rows) -> Tensor:
         """Derivative (row, slot, free) of the slots' parameters with respect to theta."""
         return self._jacobian(theta, values, rows, self.slot_columns)
 
-    def jacobian(self, theta: FreeVector, rows: Rows) -> Tensor:
+    def jacobian(self, theta: Theta, rows: Rows) -> Tensor:
         """Derivative (row, parameter, free) of all parameters with respect to theta."""
         values = self.expand(theta, rows)
         slots = self.slot_jacobian(theta, values, rows)
@@ -162,7 +161,7 @@ class ParameterMap:
                 full[:, column] = slots[:, slot]
         return full
 
-    def _jacobian(self, theta: FreeVector, values: Values, rows: Rows, columns: Sequence[int]) -> Tensor:
+    def _jacobian(self, theta: Theta, values: Values, rows: Rows, columns: Sequence[int]) -> Tensor:
         jacobian = theta.new_zeros(len(rows), len(columns), self.n_free)
         index = torch.arange(self.n_free, device=theta.device)
         jacobian[:, index, index] = self.slope(values, rows)

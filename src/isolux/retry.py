@@ -14,7 +14,7 @@ import torch
 
 from isolux.likelihood import ChiSquare
 from isolux.solve import FirstOrder, LevenbergMarquardt, Solution
-from isolux.types import Free, Tensor
+from isolux.types import Tensor, Theta
 
 FLATTENED = 0.85
 """Axis ratio of the second start."""
@@ -51,7 +51,7 @@ def _free_shapes(names: Sequence[str], free: Sequence[int]) -> list[tuple[int, i
     return [(q, angle) for q, angle in both if angle is not None]
 
 
-def _turned(problem: ChiSquare, theta: Free, pairs: Sequence[tuple[int, int]]) -> tuple[Free, Tensor]:
+def _turned(problem: ChiSquare, theta: Theta, pairs: Sequence[tuple[int, int]]) -> tuple[Theta, Tensor]:
     """Second starts (row, free), and which rows (row,) need one."""
     lower, upper = problem.bounds()
     theta = theta.clone()

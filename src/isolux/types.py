@@ -25,7 +25,7 @@ Points: TypeAlias = torch.Tensor
 Values: TypeAlias = torch.Tensor
 """(galaxy, parameter): every parameter of the scene in its own unit."""
 
-Free: TypeAlias = torch.Tensor
+Theta: TypeAlias = torch.Tensor
 """(galaxy, free): what the solver moves; logarithms where a parameter is logarithmic."""
 
 Rows: TypeAlias = torch.Tensor

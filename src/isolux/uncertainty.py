@@ -12,13 +12,13 @@ from isolux.likelihood import ChiSquare
 from isolux.parameter_map import ParameterMap
 from isolux.solve import LevenbergMarquardt, Solution
 from isolux.solve.covariance import covariance
-from isolux.types import Free, Rows, Tensor
+from isolux.types import Rows, Tensor, Theta
 
 AT_BOUND = 1e-6
 """How near to a bound, in typical changes, counts as on it."""
 
 
-def on_bounds(problem: ChiSquare, rows: Rows, theta: Free) -> Tensor:
+def on_bounds(problem: ChiSquare, rows: Rows, theta: Theta) -> Tensor:
     """(row, free) of bool: which unknowns ended on a bound."""
     lower, upper = (bound[rows] for bound in problem.parameters.bounds())
     near = AT_BOUND * problem.scale
@@ -38,7 +38,7 @@ def free_covariance(problem: ChiSquare, rows: Rows, solution: Solution, at_bound
     return torch.where(torch.isfinite(solution.cost)[:, None, None], found, torch.nan)
 
 
-def full_covariance(parameters: ParameterMap, theta: Free, rows: Rows, free: Tensor) -> Tensor:
+def full_covariance(parameters: ParameterMap, theta: Theta, rows: Rows, free: Tensor) -> Tensor:
     """Covariance (row, parameter, parameter) of all parameters; NaN where it rests on an unknown without one."""
     jacobian = parameters.jacobian(theta, rows)
     missing = torch.isnan(torch.diagonal(free, dim1=1, dim2=2))

@@ -20,7 +20,7 @@ import torch
 from isolux.errors import InputError, unknown_name
 from isolux.solve.problem import Problem, Solution
 from isolux.status import Status
-from isolux.types import Free, PerGalaxy, Rows, Tensor
+from isolux.types import PerGalaxy, Rows, Tensor, Theta
 
 COUPLED = ("LBFGS", "Adafactor", "Muon")
 UNSUITED = ("SparseAdam", "Optimizer")
@@ -69,7 +69,7 @@ class FirstOrder:
             if not getattr(self, name) > 0:
                 raise InputError(f"FirstOrder: {name} must be above 0", getattr(self, name))
 
-    def solve(self, problem: Problem, theta: Free) -> Solution:
+    def solve(self, problem: Problem, theta: Theta) -> Solution:
         """Minimise every problem from the rows of ``theta``."""
         width = 1 if self.optimizer in COUPLED else self.width
         parts = [
@@ -79,7 +79,7 @@ class FirstOrder:
         best, cost, status, steps = (torch.cat(pieces) for pieces in zip(*parts, strict=True))
         return Solution(best, cost, None, status, steps)
 
-    def _descend(self, problem: Problem, start: Free, rows: Rows) -> tuple[Free, PerGalaxy, Tensor, Tensor]:
+    def _descend(self, problem: Problem, start: Theta, rows: Rows) -> tuple[Theta, PerGalaxy, Tensor, Tensor]:
         lower, upper = (bound[rows] for bound in problem.bounds())
         unit = problem.scale.to(start)
         moving = (start / unit).clone().requires_grad_()
@@ -112,7 +112,7 @@ class FirstOrder:
 class _Track:
     """The best point of each problem and when it last improved."""
 
-    def __init__(self, options: FirstOrder, start: Free) -> None:
+    def __init__(self, options: FirstOrder, start: Theta) -> None:
         self.options = options
         self.best = start.clone()
         self.cost = start.new_full((len(start),), torch.inf)
@@ -125,7 +125,7 @@ class _Track:
         """(row,) of bool."""
         return ~self.converged & ((self.steps == 0) | torch.isfinite(self.cost))
 
-    def note(self, cost: PerGalaxy, theta: Free) -> None:
+    def note(self, cost: PerGalaxy, theta: Theta) -> None:
         """Keep what is better; every ``patience`` iterations judge the improvement since the last time."""
         running = self.running
         better = running & torch.isfinite(cost) & (cost < self.cost)

@@ -28,7 +28,7 @@ import torch
 from isolux.errors import InputError
 from isolux.solve.problem import Linearised, Problem, Solution
 from isolux.status import Status
-from isolux.types import Free, Rows, Tensor
+from isolux.types import Rows, Tensor, Theta
 
 LARGEST_DAMPING = 1e10
 LONGEST_STEP = 20.0
@@ -63,7 +63,7 @@ class LevenbergMarquardt:
             if not getattr(self, name) > 0:
                 raise InputError(f"LevenbergMarquardt: {name} must be above 0", getattr(self, name))
 
-    def solve(self, problem: Problem, theta: Free) -> Solution:
+    def solve(self, problem: Problem, theta: Theta) -> Solution:
         """Minimise every problem from the rows of ``theta``."""
         search = _Search(self, problem, theta)
         queue = list(range(len(theta)))
@@ -82,7 +82,7 @@ class LevenbergMarquardt:
 class _Search:
     """The state of every problem: best point, its linear model, damping, status."""
 
-    def __init__(self, options: LevenbergMarquardt, problem: Problem, theta: Free) -> None:
+    def __init__(self, options: LevenbergMarquardt, problem: Problem, theta: Theta) -> None:
         rows, free = theta.shape
         self.options, self.problem = options, problem
         self.theta = theta.clone()
@@ -158,8 +158,8 @@ class _Search:
 
 
 def bounded_step(
-    theta: Free, gradient: Free, hessian: Tensor, damping: Tensor, lower: Free, upper: Free, floor: Tensor
-) -> tuple[Free, Tensor]:
+    theta: Theta, gradient: Theta, hessian: Tensor, damping: Tensor, lower: Theta, upper: Theta, floor: Tensor
+) -> tuple[Theta, Tensor]:
     """The damped step (row, free) within the bounds, and the decrease (row,) that none of them could surpass.
 
     Of two steps the one that promises more: the others solved again for the unknowns that were brought onto
@@ -194,7 +194,7 @@ def bounded_step(
     return torch.where(better[:, None], bent, cut) * scale, _promise(unit, right, straight)
 
 
-def _promise(hessian: Tensor, gradient: Free, step: Free) -> Tensor:
+def _promise(hessian: Tensor, gradient: Theta, step: Theta) -> Tensor:
     """Decrease (row,) of the sum of squares that the quadratic model promises for a step."""
     return 2 * (gradient * step).sum(1) - (step[:, None] @ hessian @ step[..., None])[:, 0, 0]
 

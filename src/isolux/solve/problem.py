@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from isolux.types import Free, PerGalaxy, Rows, Tensor
+from isolux.types import PerGalaxy, Rows, Tensor, Theta
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Linearised:
     """
 
     cost: PerGalaxy
-    gradient: Free
+    gradient: Theta
     hessian: Tensor
 
     @property
@@ -50,13 +50,13 @@ class Problem(Protocol):
     def places(self) -> int:
         """How many rows are best worked on at once; must not depend on how they fare."""
 
-    def bounds(self) -> tuple[Free, Free]:
+    def bounds(self) -> tuple[Theta, Theta]:
         """Lower and upper bounds (row, free), infinite where there are none."""
 
-    def cost(self, theta: Free, rows: Rows) -> PerGalaxy:
+    def cost(self, theta: Theta, rows: Rows) -> PerGalaxy:
         """Sums of squares (row,) of some rows at theta (row, free); differentiable."""
 
-    def linearise(self, theta: Free, rows: Rows) -> Linearised:
+    def linearise(self, theta: Theta, rows: Rows) -> Linearised:
         """The sums of squares with their linear models."""
 
 
@@ -78,7 +78,7 @@ class Solution:
         (row,) of int: evaluations used.
     """
 
-    theta: Free
+    theta: Theta
     cost: PerGalaxy
     hessian: Tensor | None
     status: Tensor

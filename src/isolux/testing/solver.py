@@ -10,7 +10,7 @@ import torch
 
 from isolux.solve.problem import Linearised, Problem, Solution
 from isolux.status import Status
-from isolux.types import Free, PerGalaxy, Rows, Tensor
+from isolux.types import PerGalaxy, Rows, Tensor, Theta
 
 TRUTH = (3.0, 2.0, 0.5)
 POISONED = 2
@@ -19,7 +19,7 @@ POISONED = 2
 class Solver(Protocol):
     """Anything that minimises every row of a problem."""
 
-    def solve(self, problem: Problem, theta: Free) -> Solution:
+    def solve(self, problem: Problem, theta: Theta) -> Solution:
         """Minimise from the rows of ``theta``."""
 
 
@@ -91,8 +91,8 @@ class _Decay:
     """y = 3 exp(-2 t) + 0.5 without noise, sampled differently in each row."""
 
     order: Tensor
-    lower: Free
-    upper: Free
+    lower: Theta
+    upper: Theta
     poison: bool
 
     @property
@@ -107,26 +107,26 @@ class _Decay:
     def places(self) -> int:
         return 4
 
-    def bounds(self) -> tuple[Free, Free]:
+    def bounds(self) -> tuple[Theta, Theta]:
         return self.lower, self.upper
 
-    def residual(self, theta: Free, rows: Rows) -> Tensor:
+    def residual(self, theta: Theta, rows: Rows) -> Tensor:
         kind = self.order[rows][:, None]
         t = torch.linspace(0, 2, 20, dtype=theta.dtype) * (1 + 0.1 * kind)
         a, b, c = TRUTH
         gap = a * torch.exp(-b * t) + c - (theta[:, :1] * torch.exp(-theta[:, 1:2] * t) + theta[:, 2:])
         return torch.where((kind == POISONED) & self.poison, torch.nan, gap)
 
-    def cost(self, theta: Free, rows: Rows) -> PerGalaxy:
+    def cost(self, theta: Theta, rows: Rows) -> PerGalaxy:
         return (self.residual(theta, rows) ** 2).sum(1)
 
-    def linearise(self, theta: Free, rows: Rows) -> Linearised:
+    def linearise(self, theta: Theta, rows: Rows) -> Linearised:
         residual = self.residual(theta, rows)
         jacobian = -torch.stack([self._slope(theta, rows, k) for k in range(3)], 2)
         gradient = (jacobian.transpose(1, 2) @ residual[..., None])[..., 0]
         return Linearised((residual**2).sum(1), gradient, jacobian.transpose(1, 2) @ jacobian)
 
-    def _slope(self, theta: Free, rows: Rows, k: int) -> Tensor:
+    def _slope(self, theta: Theta, rows: Rows, k: int) -> Tensor:
         direction = torch.zeros_like(theta)
         direction[:, k] = 1.0
         function: Callable[[Tensor], Tensor] = lambda t: self.residual(t, rows)  # noqa: E731
