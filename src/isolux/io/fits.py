@@ -1,17 +1,14 @@
-"""One image from a file: any HDU of a FITS file, compressed or not, or a NumPy file.
+"""One image from a file: any HDU of a FITS file, packed or compressed or not, or a NumPy file.
 
-:mod:`isolux.io.hdu` finds the HDU; the numbers of a plain image are then
-
-    value = BZERO + BSCALE * stored        (NaN where stored is BLANK)
-
-Tile-compressed images (``.fz``, Rice, gzip, ...) are decoded by astropy.
+astropy reads the FITS files. Its remarks on odd headers, which many surveys have, are kept from the user; see
+:func:`isolux.io.headers.quiet`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import io
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +17,9 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from isolux.errors import InputError, unknown_name
-from isolux.io import hdu as hdus
-from isolux.io.hdu import CARD, Hdu
+from isolux.io.headers import bytes_behind, card_value, describe, is_image, quiet, shape
 from isolux.io.patterns import split_hdu
 from isolux.io.wcs import celestial_wcs
-
-_DTYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
-_NEEDED = re.compile(
-    r"XTENSION|BITPIX|NAXIS\d*|PCOUNT|GCOUNT|TFIELDS|THEAP|T(TYPE|FORM|SCAL|ZERO|NULL|DIM)\d+|Z\w+|BSCALE|BZERO|BLANK"
-)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,18 +32,18 @@ class Picture:
         (y, x), in the machine's byte order; integers stay integers where the file does not scale them.
     source : str
         File and HDU, for messages.
-    hdu : Hdu or None
-        The header; None for NumPy files.
+    header : astropy.io.fits.Header or None
+        None for NumPy files.
     """
 
     pixels: np.ndarray
     source: str
-    hdu: Hdu | None = None
+    header: fits.Header | None = None
 
     @property
     def wcs(self) -> WCS | None:
         """The celestial WCS, if the header has one."""
-        return None if self.hdu is None else celestial_wcs(self.hdu)
+        return None if self.header is None else celestial_wcs(self.header)
 
     def number(self, keyword: str) -> float:
         """A number from the header.
@@ -62,21 +53,17 @@ class Picture:
         InputError
             If the keyword is missing or not a number.
         """
-        if self.hdu is None:
+        if self.header is None:
             raise InputError(f"{self.source}: has no header to take {keyword} from")
-        value = self.hdu.value(keyword)
+        with quiet():
+            value, keywords = card_value(self.header, keyword), list(self.header)
         if value is None:
-            raise unknown_keyword(self.source, keyword, self.hdu)
+            text = str(unknown_name("keyword", keyword, keywords)).partition("; allowed")[0]
+            raise InputError(f"{self.source}: {text}")
         try:
             return float(value)
-        except ValueError:
+        except (TypeError, ValueError):
             raise InputError(f"{self.source}: {keyword} is not a number", value) from None
-
-
-def unknown_keyword(source: str, keyword: str, hdu: Hdu) -> InputError:
-    """The error for a keyword that a header does not have."""
-    text = str(unknown_name("keyword", keyword, hdu.cards)).partition("; allowed")[0]
-    return InputError(f"{source}: {text}")
 
 
 def read_image(name: str | Path, hdu: int | str | None = None) -> Picture:
@@ -101,15 +88,17 @@ def read_image(name: str | Path, hdu: int | str | None = None) -> Picture:
     path, wanted = _path_and_hdu(name, hdu)
     if path.suffix == ".npy":
         return Picture(_numpy_array(path)[...], str(path))
-    with hdus.opened(path) as stream:
-        found = _find(stream, path, wanted)
-        data = hdus.payload(stream, found, path)
-    source = f"{path}[{found.number}]" if found.number else str(path)
-    try:
-        pixels = _decompressed(found, data) if found.compressed else _scaled(found, data)
-    except Exception as error:
-        raise InputError(f"{source}: the pixels cannot be decoded, {error}") from error
-    return Picture(pixels.reshape(found.shape), source, found)
+    with _opened(path) as hdus:
+        number, found = _find(hdus, path, wanted)
+        source = f"{path}[{number}]" if number else str(path)
+        try:
+            pixels = _pixels(path, number, found)
+        except Exception as error:
+            if (bytes_behind(path, found) or 0) < 0:
+                raise InputError(f"{path}: cut off within the data of HDU {number}, {error}") from None
+            raise InputError(f"{source}: the pixels cannot be read, {error}") from error
+        native = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+        return Picture(native.reshape(shape(found)), source, found.header)
 
 
 def image_shape(name: str | Path, hdu: int | str | None = None) -> tuple[int, int]:
@@ -118,8 +107,8 @@ def image_shape(name: str | Path, hdu: int | str | None = None) -> tuple[int, in
     if path.suffix == ".npy":
         rows, columns = _numpy_array(path, mmap_mode="r").shape
         return rows, columns
-    with hdus.opened(path) as stream:
-        rows, columns = _find(stream, path, wanted).shape
+    with _opened(path) as hdus:
+        rows, columns = shape(_find(hdus, path, wanted)[1])
     return rows, columns
 
 
@@ -147,66 +136,46 @@ def _numpy_array(path: Path, **options: Any) -> np.ndarray:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def _find(stream: Any, path: Path, wanted: int | str | None) -> Hdu:
-    seen: list[Hdu] = []
-    for hdu in hdus.walk(stream, path):
-        seen.append(hdu)
-        if hdu.has_image if wanted is None else _is_wanted(hdu, wanted):
-            break
-    else:
+@contextmanager
+def _opened(path: Path) -> Iterator[fits.HDUList]:
+    """An open FITS file, with astropy's warnings off."""
+    with quiet():
+        try:
+            hdus = fits.open(path, memmap=False, lazy_load_hdus=True)
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such file") from None
+        except Exception as error:
+            raise InputError(f"{path}: cannot be read, not a FITS file or cut off: {error}") from None
+        with hdus:
+            yield hdus
+
+
+def _find(hdus: fits.HDUList, path: Path, wanted: int | str | None) -> tuple[int, Any]:
+    """Number and HDU of the image that is wanted."""
+    name, _, version = str(wanted).strip().partition(",")
+    try:
+        if wanted is None:
+            number = next(k for k, hdu in enumerate(hdus) if is_image(hdu))
+        elif name.isdecimal():
+            number = int(name)
+        else:
+            number = hdus.index_of((name.strip(), int(version)) if version else name)
+        found = hdus[number]
+    except Exception:
         what = "no two-dimensional image" if wanted is None else f"no HDU {wanted!r}"
-        raise InputError(f"{path}: has {what}; its HDUs are " + "; ".join(map(str, seen)))
-    if not hdu.has_image:
-        raise InputError(f"{path}: HDU {hdu} holds no two-dimensional image")
-    if not hdu.compressed and hdu.integer("BITPIX") not in _DTYPES:
-        raise InputError(
-            f"{path}: HDU {hdu.number} has an unknown BITPIX", hdu.value("BITPIX"), list(_DTYPES)
-        )
-    return hdu
+        if (bytes_behind(path, hdus[-1]) or 0) > 0:
+            what += f", it is cut off or spoilt within the header of HDU {len(hdus)}"
+        listed = "; ".join(f"{k} {describe(hdu)}" for k, hdu in enumerate(hdus))
+        raise InputError(f"{path}: has {what}; its HDUs are {listed}") from None
+    if not is_image(found):
+        raise InputError(f"{path}: HDU {number} {describe(found)} holds no two-dimensional image")
+    return number, found
 
 
-def _is_wanted(hdu: Hdu, wanted: int | str) -> bool:
-    text = str(wanted).strip()
-    if text.isdecimal():
-        return hdu.number == int(text)
-    name, _, version = text.partition(",")
-    same = hdu.name.upper() == name.strip().upper()
-    return same and (not version or hdu.integer("EXTVER", 1) == int(version))
-
-
-def _scaled(hdu: Hdu, data: bytes) -> np.ndarray:
-    """The physical values of a plain image."""
-    bitpix = hdu.integer("BITPIX")
-    stored = np.frombuffer(data, _DTYPES[bitpix])
-    scale, zero = float(hdu.value("BSCALE", 1.0)), float(hdu.value("BZERO", 0.0))
-    blank = hdu.value("BLANK") if bitpix > 0 else None
-    native = stored.dtype.newbyteorder("=")
-    if scale == 1 and zero == 0 and blank is None:
-        return stored.astype(native)
-    values = stored.astype(np.float32 if bitpix in (8, 16, -32) else np.float64)
-    np.multiply(values, scale, out=values)
-    np.add(values, zero, out=values)
-    if blank is not None:
-        values[stored == blank] = np.nan
-    return values
-
-
-def _decompressed(hdu: Hdu, data: bytes) -> np.ndarray:
-    """A tile-compressed image; only the cards that its decoding needs are passed on."""
-    cards = (hdu.text[k : k + CARD] for k in range(0, len(hdu.text), CARD))
-    kept = "".join(card for card in cards if _NEEDED.fullmatch(card[:8].strip()))
-    primary = "".join(
-        f"{card:<80}" for card in ("SIMPLE  =                    T", "BITPIX  = 8", "NAXIS   = 0", "END")
-    )
-    text = "".join(
-        part.ljust(-(-len(part) // hdus.BLOCK) * hdus.BLOCK) for part in (primary, kept + "END".ljust(CARD))
-    )
-    whole = text.encode("ascii") + data + bytes(-len(data) % hdus.BLOCK)
-    with fits.open(io.BytesIO(whole), memmap=False) as opened:
-        pixels = np.asarray(opened[1].data)
-    return pixels.astype(pixels.dtype.newbyteorder("="))
-
-
-def _header(cards: list[str]) -> bytes:
-    text = "".join(card.ljust(CARD) for card in [*cards, "END"])
-    return text.ljust(-(-len(text) // hdus.BLOCK) * hdus.BLOCK).encode("ascii", "replace")
+def _pixels(path: Path, number: int, hdu: Any) -> np.ndarray:
+    """The physical values, NaN where BLANK: astropy by itself passes over BLANK = 0, and over unsigned data."""
+    blank = card_value(hdu.header, "BLANK")
+    if isinstance(hdu, fits.CompImageHDU) or hdu.header["BITPIX"] < 0 or not isinstance(blank, int):
+        return hdu.data
+    with fits.open(path, memmap=False, do_not_scale_image_data=True) as stored:
+        return np.where(stored[number].data == blank, np.nan, hdu.data)

@@ -6,7 +6,6 @@ there, and units stay on the columns that have them.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,9 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.io.ascii import InconsistentTableError
 from astropy.table import Column, QTable, Table
-from astropy.utils.exceptions import AstropyWarning
 
 from isolux.errors import InputError, MissingExtra
+from isolux.io.headers import quiet
 
 FORMATS = {
     ".csv": "csv",
@@ -81,8 +80,7 @@ def read_table(path: str | Path, text: Sequence[str] = ("id",)) -> QTable:
         raise InputError(f"{path}: no such file")
     readers = {"csv": _csv, "ecsv": _ecsv, "fits": _fits, "parquet": _parquet, "hdf5": _hdf5}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", AstropyWarning)
+        with quiet():
             return readers[kind](path, text)
     except (MissingExtra, InputError):
         raise

@@ -14,7 +14,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from isolux.io.hdu import CARD, Hdu
+from isolux.io.headers import card_value, quiet
 
 CELESTIAL = ("RA--", "DEC-", "GLON", "GLAT", "ELON", "ELAT", "SLON", "SLAT")
 _PLAIN = re.compile(
@@ -23,18 +23,20 @@ _PLAIN = re.compile(
 _ANY = re.compile(rf"{_PLAIN.pattern}|CROTA[12]|PV[12]_\d+|[AB]P?_(ORDER|DMAX|\d_\d)|MJD-OBS|DATE-OBS")
 
 
-def celestial_wcs(hdu: Hdu) -> WCS | None:
+def celestial_wcs(header: fits.Header) -> WCS | None:
     """The WCS of an image's first two axes; None where they are not celestial or make no sense."""
-    kinds = [str(hdu.value(f"CTYPE{k}", "")) for k in (1, 2)]
-    if not all(kind.startswith(CELESTIAL) for kind in kinds):
-        return None
-    keywords = {keyword for keyword in hdu.cards if _ANY.fullmatch(keyword)}
-    plain = all(_PLAIN.fullmatch(k) for k in keywords - {"MJD-OBS", "DATE-OBS"})
-    try:
-        wcs = _from_numbers(hdu, keywords) if plain and "-SIP" not in kinds[0] else _from_cards(hdu, keywords)
-        wcs.wcs.set()
-    except (ValueError, TypeError, RuntimeError, MemoryError):
-        return None
+    with quiet():
+        kinds = [str(card_value(header, f"CTYPE{k}", "")) for k in (1, 2)]
+        if not all(kind.startswith(CELESTIAL) for kind in kinds):
+            return None
+        keywords = {keyword for keyword in header if _ANY.fullmatch(keyword)}
+        plain = all(_PLAIN.fullmatch(k) for k in keywords - {"MJD-OBS", "DATE-OBS"})
+        make = _from_numbers if plain and "-SIP" not in kinds[0] else _from_cards
+        try:
+            wcs = make(header, keywords)
+            wcs.wcs.set()
+        except (ValueError, TypeError, RuntimeError, MemoryError, fits.VerifyError):
+            return None
     return wcs
 
 
@@ -44,15 +46,15 @@ def pixel_scale(wcs: WCS) -> float:
     return 3600 * float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
 
 
-def _from_numbers(hdu: Hdu, keywords: set[str]) -> WCS:
+def _from_numbers(header: fits.Header, keywords: set[str]) -> WCS:
     wcs = WCS(naxis=2)
     core: Any = wcs.wcs
 
     def pair(name: str, default: Any) -> list[Any]:
-        return [hdu.value(f"{name}{k}", default) for k in (1, 2)]
+        return [card_value(header, f"{name}{k}", default) for k in (1, 2)]
 
     def matrix(name: str, diagonal: float) -> list[list[float]]:
-        return [[hdu.value(f"{name}{i}_{j}", diagonal * (i == j)) for j in (1, 2)] for i in (1, 2)]
+        return [[card_value(header, f"{name}{i}_{j}", diagonal * (i == j)) for j in (1, 2)] for i in (1, 2)]
 
     core.ctype = [kind.strip() for kind in pair("CTYPE", "")]
     core.crval, core.crpix, core.cunit = pair("CRVAL", 0.0), pair("CRPIX", 0.0), pair("CUNIT", "deg")
@@ -60,14 +62,15 @@ def _from_numbers(hdu: Hdu, keywords: set[str]) -> WCS:
         core.cd = matrix("CD", 0.0)
     else:
         core.pc, core.cdelt = matrix("PC", 1.0), pair("CDELT", 1.0)
-    core.radesys = str(hdu.value("RADESYS", hdu.value("RADECSYS", "")))
-    core.equinox = float(hdu.value("EQUINOX", np.nan))
-    core.lonpole, core.latpole = float(hdu.value("LONPOLE", np.nan)), float(hdu.value("LATPOLE", np.nan))
+    core.radesys = str(card_value(header, "RADESYS", card_value(header, "RADECSYS", "")))
+    core.equinox = float(card_value(header, "EQUINOX", np.nan))
+    core.lonpole, core.latpole = (
+        float(card_value(header, "LONPOLE", np.nan)),
+        float(card_value(header, "LATPOLE", np.nan)),
+    )
     return wcs
 
 
-def _from_cards(hdu: Hdu, keywords: set[str]) -> WCS:
-    cards = (hdu.text[k : k + CARD] for k in range(0, len(hdu.text), CARD))
-    header = fits.Header.fromstring("".join(card for card in cards if card[:8].strip() in keywords))
-    header.pop("WCSAXES", None)
-    return WCS(header, naxis=2, fix=False)
+def _from_cards(header: fits.Header, keywords: set[str]) -> WCS:
+    chosen = fits.Header([card for card in header.cards if card.keyword in keywords - {"WCSAXES"}])
+    return WCS(chosen, naxis=2, fix=False)
