@@ -354,7 +354,8 @@ def test_free_form_profile_of_a_thousand_parameters():
     assert int(result.n_free[0]) == 36 * 36
     assert float(result.chi2) < 1.2 * size**2
     assert result.covariance is None
-    assert Flag.NO_COVARIANCE in result.flags[0]
+    assert Flag.NOT_LINEARISED in result.flags[0]
+    assert Flag.NO_COVARIANCE not in result.flags[0]
     with pytest.raises(InputError, match="use FirstOrder"):
         isolux.fit(batch, scene)
 
@@ -430,4 +431,4 @@ def test_faint_and_unresolved_components_are_flagged_however_they_are_given():
         batch = Batch.from_arrays(data, sigma=np.full_like(data, 0.02), psf=psf, zero_point=22.5)
         result = isolux.fit(batch, Scene(disc=Exponential(flux=None), sky=FlatSky()))
         assert (Flag.LOW_SIGNAL in result.flags[0]) == faint
-        assert (Flag.UNRESOLVED in result.flags[0]) == small or faint
+        assert faint or (Flag.UNRESOLVED in result.flags[0]) == small  # a faint one may go either way

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from isolux.batch import Batch as Batch
-    from isolux.errors import FitWarning as FitWarning
     from isolux.errors import InputError as InputError
     from isolux.errors import MissingExtra as MissingExtra
     from isolux.fit import fit as fit
@@ -55,7 +54,7 @@ except PackageNotFoundError:  # a source tree on the path, not installed
 
 _HOMES = {
     "batch": "Batch",
-    "errors": "FitWarning InputError MissingExtra",
+    "errors": "InputError MissingExtra",
     "fit": "fit",
     "io.catalogue": "read_catalogue write_catalogue",
     "io.source": "StampSource",

@@ -37,10 +37,6 @@ class MissingExtra(ImportError):
         self.extra = extra
 
 
-class FitWarning(UserWarning):
-    """Something about a fit or its input deserves a look, though the fit goes on."""
-
-
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     """An :class:`InputError` for a misspelt name, with the nearest known one."""
     choices = sorted(known)

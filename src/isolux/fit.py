@@ -211,7 +211,7 @@ def _assemble(fitted: _Fitted, options: _ErrorOptions, clock: float) -> Result:
     fate.mark(at_bound.any(1) & done, Flag.AT_BOUND)
     if options.errors != "none":
         unknown = (torch.isnan(value_errors[:, free]) & ~at_bound[:, free]).any(1)
-        fate.mark(unknown & done, Flag.NO_COVARIANCE)
+        fate.mark(unknown & done, Flag.NO_COVARIANCE if parameters.linearisable else Flag.NOT_LINEARISED)
     remark(fate, batch, fitted.scene, parameters, values, value_errors)
     took = torch.zeros(galaxies, dtype=torch.float64)
     took[rows.cpu()] = (time.perf_counter() - clock) / max(len(rows), 1)

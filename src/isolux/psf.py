@@ -68,12 +68,8 @@ class Canvas:
         grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
         return grid_x.reshape(1, -1), grid_y.reshape(1, -1)
 
-    def convolve(self, maps: Maps, rows: Rows) -> Maps:
-        """Maps (row, map, size_y, size_x) blurred by the PSF of each row's galaxy and cut to the stamp."""
-        return self.from_fourier(torch.fft.rfft2(maps), rows)
-
     def from_fourier(self, spectra: Tensor, rows: Rows) -> Maps:
-        """The same for maps given by their transforms."""
+        """Maps (row, map, y, x) on the stamp, from the transforms of sharp ones: blurred by each row's PSF and cut."""
         blurred = torch.fft.irfft2(spectra * self._transform(rows), s=self.size)
         return self.cut(blurred)
 

@@ -54,6 +54,7 @@ class Flag(IntFlag):
     OFF_CENTRE = 512
     NO_PSF = 1024
     BOOTSTRAP_FAILED = 2048
+    NOT_LINEARISED = 4096
 
     @property
     def messages(self) -> list[str]:
@@ -74,6 +75,7 @@ FLAG_MESSAGES: dict[Flag, str] = {
     Flag.OFF_CENTRE: "a component's centre ended outside the stamp",
     Flag.NO_PSF: "no PSF was given: the model was not convolved",
     Flag.BOOTSTRAP_FAILED: "over a tenth of the bootstrap replicates did not converge",
+    Flag.NOT_LINEARISED: "no covariance: free vectors or too many free parameters for a matrix of all pairs",
 }
 
 
