@@ -15,8 +15,9 @@ import torch
 
 from isolux.batch import Batch
 from isolux.errors import InputError
+from isolux.loss import SQUARED, Loss
 from isolux.parameter_map import MOST_LINEARISED, ParameterMap
-from isolux.renderer import Renderer
+from isolux.renderer import Design, Renderer
 from isolux.solve.problem import Linearised
 from isolux.types import Images, PerGalaxy, Rows, Tensor, Theta
 
@@ -47,6 +48,8 @@ class ChiSquare:
         Number of times (row, y, x) that each pixel counts, for the bootstrap.
     repeats : int
         Rows a galaxy.
+    loss : Loss
+        What a pixel costs.
     """
 
     renderer: Renderer
@@ -56,6 +59,7 @@ class ChiSquare:
     owner: Rows
     resample: Callable[[Rows], Images] | None = None
     repeats: int = 1
+    loss: Loss = SQUARED
 
     @classmethod
     def of(cls, renderer: Renderer, parameters: ParameterMap, batch: Batch) -> ChiSquare:
@@ -101,11 +105,11 @@ class ChiSquare:
         galaxies = self.owner[rows]
         values = self.parameters.expand(theta, galaxies)
         model = self.renderer.model(values / self.parameters.scale[galaxies], galaxies)
-        residual = self.weighted_image[galaxies] - model * self.weight[galaxies]
-        square = residual * residual
+        model = (model * self.weight[galaxies]).flatten(1)
+        cost, _, _ = self.loss.weigh(self.weighted_image[galaxies].flatten(1), model)
         if self.resample is not None:
-            square = square * self.resample(rows)
-        return square.flatten(1).sum(1, dtype=torch.float64)
+            cost = cost * self.resample(rows).flatten(1)
+        return cost.sum(1, dtype=torch.float64)
 
     def linearise(self, theta: Theta, rows: Rows) -> Linearised:
         """Chi-square with gradient and J^T W J from the derivative images of the convolved scene."""
@@ -118,14 +122,29 @@ class ChiSquare:
         values = self.parameters.expand(theta, galaxies)
         slots, columns = self.parameters.slots, self.parameters.slot_columns
         scale = self.parameters.scale[galaxies]
-        maps = self.renderer.model_and_slopes(values / scale, galaxies, slots, len(columns))
-        maps = maps * self.weight[galaxies, None]
-        maps[:, 0] = self.weighted_image[galaxies] - maps[:, 0]
-        flat = maps.flatten(2)
-        other = flat if self.resample is None else flat * self.resample(rows).flatten(1)[:, None]
-        products = torch.bmm(flat, other.transpose(1, 2)).double()
-        cost = (flat[:, 0] * other[:, 0]).sum(1, dtype=torch.float64)
+        design = self.renderer.design(values / scale, galaxies, slots, len(columns))
+        table, cost = self._table(design, galaxies, rows)
+        products = torch.bmm(table, table.transpose(1, 2)).double()
+        slopes = design.mix[:, 1:]
         turn = self.parameters.slot_jacobian(theta, values, galaxies) / scale[:, list(columns), None]
+        turn = slopes.transpose(1, 2) @ turn
         gradient = (products[:, None, 0, 1:] @ turn)[:, 0]
         hessian = turn.transpose(1, 2) @ products[:, 1:, 1:] @ turn
         return Linearised(cost, gradient, hessian)
+
+    def _table(self, design: Design, galaxies: Rows, rows: Rows) -> tuple[Tensor, PerGalaxy]:
+        """Weighted residuals, then weighted maps (row, 1 + map, pixel), whose products are the normal equations."""
+        rows_, maps, tall, wide = design.maps.shape
+        table = design.maps.new_empty(rows_, 1 + maps, tall * wide)
+        weighted = table[:, 1:].unflatten(2, (tall, wide))
+        torch.mul(design.maps, self.weight[galaxies, None], out=weighted)
+        model = torch.bmm(design.mix[:, :1].to(table.dtype), table[:, 1:])[:, 0]
+        cost, table[:, 0], factor = self.loss.weigh(self.weighted_image[galaxies].flatten(1), model)
+        if self.resample is not None:
+            counts = self.resample(rows).flatten(1)
+            cost = cost * counts
+            factor = torch.sqrt(counts) if factor is None else factor * torch.sqrt(counts)
+            table[:, 0] *= torch.sqrt(counts)
+        if factor is not None:
+            table[:, 1:] *= factor[:, None]
+        return table, cost.sum(1, dtype=torch.float64)

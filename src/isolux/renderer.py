@@ -51,6 +51,24 @@ class _Drawn:
 
 
 @dataclasses.dataclass(frozen=True)
+class Design:
+    """Model images and their derivatives as mixtures of maps.
+
+    The model is sum_k mix[0, k] maps[k], its derivative for slot s is sum_k mix[1 + s, k] maps[k].
+
+    Attributes
+    ----------
+    maps : Tensor
+        (row, map, y, x).
+    mix : Tensor
+        (row, 1 + slot, map), float64.
+    """
+
+    maps: Maps
+    mix: Tensor
+
+
+@dataclasses.dataclass(frozen=True)
 class Renderer:
     """A scene on the canvas of one batch.
 
@@ -103,6 +121,12 @@ class Renderer:
         """Model images (row, y, x) of parameter values (row, parameter); differentiable."""
         slots = (None,) * values.shape[1]
         return self.model_and_slopes(values, rows, slots, 0)[:, 0]
+
+    def design(self, values: Values, rows: Rows, slots: Sequence[int | None], count: int) -> Design:
+        """Model and derivatives as mixtures of maps; arguments as for :meth:`model_and_slopes`."""
+        maps = self.model_and_slopes(values, rows, slots, count)
+        mix = torch.eye(1 + count, dtype=torch.float64, device=maps.device)
+        return Design(maps, mix.expand(len(rows), -1, -1))
 
     def model_and_slopes(self, values: Values, rows: Rows, slots: Sequence[int | None], count: int) -> Maps:
         """Model and derivative images (row, 1 + slot, y, x).
