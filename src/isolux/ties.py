@@ -28,8 +28,8 @@ _OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
 }
 
 
-def compile_tie(tie: Tie, known: Sequence[str]) -> Callable[[Mapping[str, Tensor]], Any]:
-    """A tie as a function of named values; text is parsed, never executed.
+def compile_tie(tie: Tie, known: Sequence[str], what: str = "tie") -> Callable[[Mapping[str, Tensor]], Any]:
+    """A tie (or ``what`` else) as a function of named values; text is parsed, never executed.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def compile_tie(tie: Tie, known: Sequence[str]) -> Callable[[Mapping[str, Tensor
     try:
         tree = ast.parse(tie, mode="eval").body
     except SyntaxError as error:
-        raise InputError(f"tie {tie!r} is not an arithmetic expression: {error.msg}") from None
+        raise InputError(f"{what} {tie!r} is not an arithmetic expression: {error.msg}") from None
 
     def evaluate(node: ast.AST, values: Mapping[str, Any]) -> Any:
         match node:
@@ -59,10 +59,10 @@ def compile_tie(tie: Tie, known: Sequence[str]) -> Callable[[Mapping[str, Tensor
             case ast.Attribute(value=ast.Name(id=component), attr=attribute):
                 full_name = f"{component}.{attribute}"
                 if full_name not in values:
-                    raise unknown_name("parameter in a tie", full_name, known)
+                    raise unknown_name(f"parameter in a {what}", full_name, known)
                 return values[full_name]
         raise InputError(
-            f"tie {tie!r}: only + - * / **, numbers, exp, log, log10, sqrt, abs and component.parameter"
+            f"{what} {tie!r}: only + - * / **, numbers, exp, log, log10, sqrt, abs and component.parameter"
         )
 
     evaluate(tree, {name: torch.ones(1) for name in known})
