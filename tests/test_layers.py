@@ -22,7 +22,8 @@ LAYER = {name: number for number, names in LAYERS.items() for name in names.spli
 FILE_FORMATS = ("astropy.io.", "pyarrow.", "h5py.")
 MAY_READ_FILES = {"io", "report"}
 TORCH_ONLY = {"types", "errors", "status", "batch", "parameters", "geometry", "solve", "profiles", "psf"}
-TORCH_ONLY |= {"stamp", "ties", "parameter_map", "core", "renderer", "scene", "loss", "priors", "likelihood", "derived"}
+TORCH_ONLY |= {"stamp", "ties", "parameter_map", "core", "renderer", "scene", "loss", "likelihood", "derived"}
+TORCH_ONLY |= {"priors"}
 TORCH_ONLY |= {"source", "start", "fate", "bootstrap", "uncertainty", "retry", "fit", "nets"}
 FILES = {".".join(p.relative_to(SOURCE).with_suffix("").parts): p for p in sorted(SOURCE.rglob("*.py"))}
 
