@@ -46,6 +46,8 @@ class ChiSquare:
         (row,): galaxy of each row.
     resample : callable, optional
         Number of times (row, y, x) that each pixel counts, for the bootstrap.
+    redraw : callable, optional
+        Weighted images (row, y, x) in place of the galaxies' own, for bootstraps that draw noise.
     repeats : int
         Rows a galaxy.
     loss : Loss
@@ -58,6 +60,7 @@ class ChiSquare:
     weight: Images
     owner: Rows
     resample: Callable[[Rows], Images] | None = None
+    redraw: Callable[[Rows], Images] | None = None
     repeats: int = 1
     loss: Loss = SQUARED
 
@@ -106,7 +109,7 @@ class ChiSquare:
         values = self.parameters.expand(theta, galaxies)
         model = self.renderer.model(values / self.parameters.scale[galaxies], galaxies)
         model = (model * self.weight[galaxies]).flatten(1)
-        cost, _, _ = self.loss.weigh(self.weighted_image[galaxies].flatten(1), model)
+        cost, _, _ = self.loss.weigh(self._data(rows), model)
         if self.resample is not None:
             cost = cost * self.resample(rows).flatten(1)
         return cost.sum(1, dtype=torch.float64)
@@ -118,28 +121,49 @@ class ChiSquare:
                 f"Levenberg-Marquardt needs scalar parameters, {MOST_LINEARISED} at most; use FirstOrder for vectors",
                 f"{self.n_free} free",
             )
+        table, turn, cost = self.tangent(theta, rows)
+        products = torch.bmm(table, table.transpose(1, 2)).double()
+        gradient = (products[:, None, 0, 1:] @ turn)[:, 0]
+        hessian = turn.transpose(1, 2) @ products[:, 1:, 1:] @ turn
+        return Linearised(cost, gradient, hessian)
+
+    def tangent(self, theta: Theta, rows: Rows) -> tuple[Tensor, Tensor, PerGalaxy]:
+        """What the normal equations are made of.
+
+        Returns
+        -------
+        table : Tensor
+            (row, 1 + map, pixel): weighted residuals, then weighted maps.
+        turn : Tensor
+            (row, map, free), float64: the derivative of the weighted model is sum over maps of turn times map.
+        cost : Tensor
+            (row,): chi-square.
+        """
         galaxies = self.owner[rows]
         values = self.parameters.expand(theta, galaxies)
         slots, columns = self.parameters.slots, self.parameters.slot_columns
         scale = self.parameters.scale[galaxies]
         design = self.renderer.design(values / scale, galaxies, slots, len(columns))
         table, cost = self._table(design, galaxies, rows)
-        products = torch.bmm(table, table.transpose(1, 2)).double()
-        slopes = design.mix[:, 1:]
         turn = self.parameters.slot_jacobian(theta, values, galaxies) / scale[:, list(columns), None]
-        turn = slopes.transpose(1, 2) @ turn
-        gradient = (products[:, None, 0, 1:] @ turn)[:, 0]
-        hessian = turn.transpose(1, 2) @ products[:, 1:, 1:] @ turn
-        return Linearised(cost, gradient, hessian)
+        return table, design.mix[:, 1:].transpose(1, 2) @ turn, cost
+
+    def _data(self, rows: Rows) -> Tensor:
+        """Weighted images (row, pixel)."""
+        images = self.weighted_image[self.owner[rows]] if self.redraw is None else self.redraw(rows)
+        return images.flatten(1)
 
     def _table(self, design: Design, galaxies: Rows, rows: Rows) -> tuple[Tensor, PerGalaxy]:
         """Weighted residuals, then weighted maps (row, 1 + map, pixel), whose products are the normal equations."""
-        rows_, maps, tall, wide = design.maps.shape
-        table = design.maps.new_empty(rows_, 1 + maps, tall * wide)
-        weighted = table[:, 1:].unflatten(2, (tall, wide))
-        torch.mul(design.maps, self.weight[galaxies, None], out=weighted)
+        weight = self.weight[galaxies, None]
+        table = weight.new_empty(len(rows), 1 + design.count, weight[0, 0].numel())
+        at = 1
+        for maps in design.groups:
+            part = table[:, at : at + maps.shape[1]].unflatten(2, weight.shape[2:])
+            torch.mul(maps, weight, out=part)
+            at += maps.shape[1]
         model = torch.bmm(design.mix[:, :1].to(table.dtype), table[:, 1:])[:, 0]
-        cost, table[:, 0], factor = self.loss.weigh(self.weighted_image[galaxies].flatten(1), model)
+        cost, table[:, 0], factor = self.loss.weigh(self._data(rows), model)
         if self.resample is not None:
             counts = self.resample(rows).flatten(1)
             cost = cost * counts
