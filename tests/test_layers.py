@@ -10,10 +10,10 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "isolux"
 LAYERS = {
     0: "types errors status",
-    1: "stamp batch parameters ties parameter_map geometry result",
+    1: "noise stamp batch parameters ties parameter_map geometry result",
     2: "solve profiles psf core",
     3: "renderer scene loss priors likelihood derived",
-    4: "source start fate bootstrap uncertainty retry fit isolate isophotes field simulate nets",
+    4: "source start fate correlated bootstrap uncertainty retry fit isolate isophotes field simulate nets",
     5: "options measure testing io",
     6: "survey report demo",
     7: "__init__ __main__ cli",
@@ -22,9 +22,20 @@ LAYER = {name: number for number, names in LAYERS.items() for name in names.spli
 FILE_FORMATS = ("astropy.io.", "pyarrow.", "h5py.")
 MAY_READ_FILES = {"io", "report"}
 TORCH_ONLY = {"types", "errors", "status", "batch", "parameters", "geometry", "solve", "profiles", "psf"}
-TORCH_ONLY |= {"stamp", "ties", "parameter_map", "core", "renderer", "scene", "loss", "likelihood", "derived"}
+TORCH_ONLY |= {
+    "noise",
+    "stamp",
+    "ties",
+    "parameter_map",
+    "core",
+    "renderer",
+    "scene",
+    "loss",
+    "likelihood",
+    "derived",
+}
 TORCH_ONLY |= {"priors"}
-TORCH_ONLY |= {"source", "start", "fate", "bootstrap", "uncertainty", "retry", "fit", "nets"}
+TORCH_ONLY |= {"source", "start", "fate", "correlated", "bootstrap", "uncertainty", "retry", "fit", "nets"}
 FILES = {".".join(p.relative_to(SOURCE).with_suffix("").parts): p for p in sorted(SOURCE.rglob("*.py"))}
 
 

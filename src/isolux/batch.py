@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from isolux.errors import InputError
-from isolux.stamp import Stamp, check
+from isolux.noise import check_correlation
+from isolux.stamp import Checked, Stamp, check
 from isolux.status import Flag, Status
 from isolux.types import Images, PerGalaxy, Tensor
 
@@ -33,6 +34,9 @@ class Batch:
         (galaxy, y, x) of bool: True is bad.
     psf : Tensor or None
         (galaxy or 1, v, u), each of odd size and summing to one; None where no galaxy has one.
+    noise_correlation : Tensor or None
+        (galaxy or 1, v, u): correlation of the noise of pixels so far apart, one in the middle of an odd size;
+        None where pixels are independent.
     zero_point, pixel_scale : Tensor
         (galaxy,): AB magnitude of one image unit; arcsec a pixel.
     height, width : tuple of int
@@ -66,6 +70,7 @@ class Batch:
     wcs: tuple[Any, ...]
     psf_oversampling: int = 1
     psf_includes_pixel: bool = True
+    noise_correlation: Images | None = None
 
     def __len__(self) -> int:
         return len(self.id)
@@ -93,6 +98,7 @@ class Batch:
         read_noise: Any = 0.0,
         mask: Any = None,
         psf: Any = None,
+        noise_correlation: Any = None,
         id: Sequence[str] | None = None,
         zero_point: Any = 0.0,
         pixel_scale: Any = 1.0,
@@ -121,6 +127,9 @@ class Batch:
             True or non-zero is bad.
         psf : array or list of arrays, optional
             One (v, u) for all galaxies or one each. Odd-sized; normalised here.
+        noise_correlation : array or list of arrays, optional
+            One (v, u) for all galaxies or one each: how the noise of pixels is correlated, see
+            :mod:`isolux.noise`. Errors are then corrected for it.
         id : sequence of str, optional
             Unique names; numbers from 0 where left out.
         zero_point, pixel_scale : float or array
@@ -142,9 +151,13 @@ class Batch:
         ------
         InputError
             If the call cannot be meant: no galaxies, unequal numbers of images and sigmas, repeated ids, more
-            than one kind of uncertainty. What is wrong with one galaxy becomes its status instead.
+            than one kind of uncertainty, a noise correlation for all that cannot be one. What is wrong with one
+            galaxy becomes its status instead.
         """
         images, found = _unpack(image)
+        shared = noise_correlation is not None and not isinstance(noise_correlation, list | tuple)
+        if shared and np.ndim(noise_correlation) != 3:
+            check_correlation(noise_correlation)
         given = {"sigma": sigma, "variance": variance, "ivar": ivar}
         noise = [name for name, value in given.items() if value is not None]
         if len(noise) > 1:
@@ -157,6 +170,7 @@ class Batch:
                 *((name, value, False) for name, value in given.items()),
                 ("mask", mask, False),
                 ("psf", _one_psf(psf, count), False),
+                ("noise_correlation", _one_psf(noise_correlation, count), False),
                 ("gain", gain, True),
                 ("sky", sky, True),
                 ("read_noise", read_noise, True),
@@ -237,6 +251,7 @@ class Batch:
             wcs=tuple(stamp.wcs for stamp in stamps),
             psf_oversampling=psf_oversampling,
             psf_includes_pixel=psf_includes_pixel,
+            noise_correlation=_correlations(padded, dtype),
         )
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Batch:
@@ -266,7 +281,8 @@ class Batch:
     def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         fields = ("image", "sigma", "mask", "zero_point", "pixel_scale")
         tensors: dict[str, Any] = {field: function(getattr(self, field)) for field in fields}
-        tensors["psf"] = None if self.psf is None else function(self.psf)
+        for field in ("psf", "noise_correlation"):
+            tensors[field] = None if getattr(self, field) is None else function(getattr(self, field))
         return dataclasses.replace(self, **tensors)
 
 
@@ -275,6 +291,18 @@ def _centred(psf: np.ndarray | None, side: tuple[int, int]) -> np.ndarray:
         psf = np.ones((1, 1))
     rows, columns = (side[0] - psf.shape[0]) // 2, (side[1] - psf.shape[1]) // 2
     return np.pad(psf, ((rows, rows), (columns, columns)))
+
+
+def _correlations(stamps: Sequence[Checked], dtype: torch.dtype) -> Images | None:
+    """Noise correlation functions (galaxy or 1, v, u); one in the middle alone where pixels are independent."""
+    usable = [stamp.noise_correlation for stamp in stamps if stamp.status is Status.RUNNING]
+    given = [kernel for kernel in usable if kernel is not None]
+    if not given:
+        return None
+    if len(given) == len(usable) and all(np.array_equal(kernel, given[0]) for kernel in given):
+        return torch.as_tensor(given[0][None]).to(dtype)
+    side = max(kernel.shape[0] for kernel in given), max(kernel.shape[1] for kernel in given)
+    return torch.as_tensor(np.stack([_centred(s.noise_correlation, side) for s in stamps])).to(dtype)
 
 
 def _unpack(image: Any) -> tuple[list[Any], dict[str, list[Any]]]:

@@ -24,7 +24,7 @@ from isolux.solve import FirstOrder, LevenbergMarquardt, Solution
 from isolux.start import starting_values
 from isolux.status import Flag, Status
 from isolux.types import Tensor, Theta, Values
-from isolux.uncertainty import bootstrapped, free_covariance, full_covariance, on_bounds
+from isolux.uncertainty import bootstrapped, free_covariance, full_covariance, on_bounds, with_correlation
 
 Solver: TypeAlias = LevenbergMarquardt | FirstOrder
 Errors: TypeAlias = Literal["covariance", "bootstrap", "none"]
@@ -202,7 +202,7 @@ def _assemble(fitted: _Fitted, options: _ErrorOptions, clock: float) -> Result:
         found[:, free], parameters.lower[rows[ended]][:, free], parameters.upper[rows[ended]][:, free]
     )
     values = _fill(galaxies, rows[ended], found)
-    at_bound, full, samples = _errors(fitted, options)
+    at_bound, full, samples, effective = _errors(fitted, options)
     value_errors = _standard_errors(parameters, values, full)
     derived, derived_values, derived_errors = derived_quantities(
         fitted.scene, values, full, batch.zero_point.to(values.device), batch.pixel_scale.to(values.device)
@@ -238,33 +238,45 @@ def _assemble(fitted: _Fitted, options: _ErrorOptions, clock: float) -> Result:
         pixel_scale=batch.pixel_scale.cpu(),
         samples=None if samples is None else samples.cpu(),
         wcs=batch.wcs,
+        n_effective=None if effective is None else effective.cpu(),
     )
 
 
-def _errors(fitted: _Fitted, options: _ErrorOptions) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Bounds that were hit (galaxy, parameter), covariance of all parameters, and bootstrap samples."""
+def _errors(
+    fitted: _Fitted, options: _ErrorOptions
+) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
+    """Bounds that were hit (galaxy, parameter), covariance of all parameters, samples, effective parameters."""
     problem, rows, solution = fitted.problem, fitted.rows, fitted.solution
     galaxies, parameters = len(fitted.batch), fitted.problem.parameters
     hit = on_bounds(problem, rows, solution.theta)
     at_bound = torch.zeros(galaxies, len(parameters.names), dtype=torch.bool, device=rows.device)
     at_bound[rows[:, None], torch.tensor(parameters.free, device=rows.device)] = hit
-    free, samples = None, None
+    free, samples, effective = None, None, None
+    correlation = fitted.batch.noise_correlation
+    if options.errors == "covariance" or (correlation is not None and options.errors != "none"):
+        free = free_covariance(problem, rows, solution, hit)
+    if free is not None and correlation is not None:
+        free, taken = with_correlation(problem, rows, solution.theta, free, correlation)
+        effective = _fill(galaxies, rows, taken)
     if options.errors == "bootstrap":
         solver = options.solver if isinstance(options.solver, LevenbergMarquardt) else LevenbergMarquardt()
         drawn, free, failed = bootstrapped(
-            problem, rows, solution, fitted.batch.id, options.replicates, options.seed, solver
+            problem, rows, solution, fitted.batch.id, options.replicates, options.seed, solver, correlation
         )
         samples = _fill(galaxies, rows, drawn)
         fitted.fate.mark(_fill(galaxies, rows, failed) > FAILED_REPLICATES, Flag.BOOTSTRAP_FAILED)
-    elif options.errors == "covariance":
-        free = free_covariance(problem, rows, solution, hit)
     if free is None:
-        return at_bound, None, samples
+        return at_bound, None, samples, None
     if options.scale_errors:
         pixels = (~fitted.batch.mask).flatten(1).sum(1)
         dof = (pixels[rows] - parameters.n_free).clamp_min(1)
         free = free * (solution.cost / dof)[:, None, None]
-    return at_bound, _fill(galaxies, rows, full_covariance(parameters, solution.theta, rows, free)), samples
+    return (
+        at_bound,
+        _fill(galaxies, rows, full_covariance(parameters, solution.theta, rows, free)),
+        samples,
+        effective,
+    )
 
 
 def _standard_errors(parameters: ParameterMap, values: Values, covariance: Tensor | None) -> Values:

@@ -14,6 +14,7 @@ exact.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,15 @@ def check_correlation(correlation: Any) -> np.ndarray:
 
 def correlation_fault(correlation: Any) -> str:
     """Why a correlation function cannot be used, in a sentence with the value and what is allowed; empty if it can."""
+    rho = np.ascontiguousarray(correlation, dtype=np.float64)
+    return _fault(rho.tobytes(), rho.shape)
+
+
+@lru_cache(maxsize=256)
+def _fault(content: bytes, shape: tuple[int, ...]) -> str:
+    """The fault of a function that many galaxies may share, looked for once."""
     what = "noise correlation"
-    rho = np.asarray(correlation, dtype=np.float64)
+    rho = np.frombuffer(content).reshape(shape)
     if rho.ndim != 2 or rho.shape[0] % 2 == 0 or rho.shape[1] % 2 == 0:
         return f"{what} has shape {rho.shape}; allowed: (rows, columns), both odd, no shift in the middle"
     if not np.isfinite(rho).all():
@@ -82,7 +90,7 @@ def correlation_fault(correlation: Any) -> str:
 
 def negative_power(correlation: np.ndarray) -> tuple[float, float]:
     """Lowest power over all frequencies in units of the mean, and the share of power that is negative."""
-    power = _power(torch.as_tensor(correlation), [FINER * n for n in correlation.shape])
+    power = spectrum(torch.tensor(correlation), [FINER * n for n in correlation.shape])
     return float(power.min()), float(-power.clamp_max(0).sum() / power.abs().sum())
 
 
@@ -109,13 +117,13 @@ def nearest_positive(correlation: Any) -> np.ndarray:
     size = [FINER * rows, FINER * columns]
     near = torch.as_tensor(_tidy(rho))
     for _ in range(PROJECTIONS):
-        power = _power(near, size)
+        power = spectrum(near, size)
         if float(power.min()) >= 0:
             break
         kept = torch.fft.irfft2(power.clamp_min(0), s=size)
         near = torch.roll(kept, (rows // 2, columns // 2), (0, 1))[:rows, :columns]
         near = near / near[rows // 2, columns // 2]
-    near[rows // 2, columns // 2] += max(0.0, -float(_power(near, size).min()))
+    near[rows // 2, columns // 2] += max(0.0, -float(spectrum(near, size).min()))
     return _tidy(near.numpy())
 
 
@@ -190,7 +198,7 @@ def correlated_noise(
     """
     size = torus(correlation.shape[-2:], shape)
     white = torch.randn(count, *size, generator=generator, dtype=correlation.dtype).to(correlation.device)
-    root = _power(correlation, size).clamp_min(0).sqrt()
+    root = spectrum(correlation, size).clamp_min(0).sqrt()
     return torch.fft.irfft2(torch.fft.rfft2(white) * root, s=size)[:, : shape[0], : shape[1]]
 
 
@@ -207,7 +215,7 @@ def wrapped(correlation: Tensor, size: Sequence[int]) -> Tensor:
     return torch.roll(full, (-(rows // 2), -(columns // 2)), (-2, -1))
 
 
-def _power(correlation: Tensor, size: Sequence[int]) -> Tensor:
+def spectrum(correlation: Tensor, size: Sequence[int]) -> Tensor:
     """Power of correlation functions (..., v, u) at the frequencies of a torus, as by rfft2."""
     return torch.fft.rfft2(wrapped(correlation, size)).real
 

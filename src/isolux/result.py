@@ -83,6 +83,8 @@ class Result:
         (galaxy,): as in the batch.
     samples : Tensor or None
         (galaxy, replicate, parameter): bootstrap replicates where they were asked for.
+    n_effective : Tensor or None
+        (galaxy,): where noise is correlated, how many parameters would take up as much of independent noise.
     wcs : tuple
         An astropy WCS or None a galaxy.
     """
@@ -109,6 +111,7 @@ class Result:
     pixel_scale: PerGalaxy
     samples: Tensor | None = None
     wcs: tuple[Any, ...] = ()
+    n_effective: PerGalaxy | None = None
 
     def __len__(self) -> int:
         return len(self.id)
@@ -146,19 +149,30 @@ class Result:
 
     @property
     def log_likelihood(self) -> PerGalaxy:
-        """The chi-square log-likelihood (galaxy,), equation 17 of Chen et al. (2024)."""
+        """The chi-square log-likelihood (galaxy,), equation 17 of Chen et al. (2024).
+
+        NaN where noise is correlated: chi-square then follows another distribution.
+        """
         half = self.dof.clamp_min(1).double() / 2
-        return -half * math.log(2) - torch.lgamma(half) + (half - 1) * torch.log(self.chi2) - self.chi2 / 2
+        density = -half * math.log(2) - torch.lgamma(half) + (half - 1) * torch.log(self.chi2) - self.chi2 / 2
+        return density if self.n_effective is None else torch.full_like(density, torch.nan)
 
     @property
     def aic(self) -> PerGalaxy:
-        """Akaike's criterion chi2 + 2 k (galaxy,), for Gaussian noise of known sigma."""
-        return self.chi2 + 2 * self.n_free
+        """Akaike's criterion chi2 + 2 k (galaxy,), for Gaussian noise of known sigma.
+
+        Where noise is correlated, k is ``n_effective`` (Takeuchi 1976; Varin & Vidoni 2005, Biometrika 92, 519).
+        """
+        return self.chi2 + 2 * self._penalised
 
     @property
     def bic(self) -> PerGalaxy:
-        """Schwarz's criterion chi2 + k ln N (galaxy,), for Gaussian noise of known sigma."""
-        return self.chi2 + self.n_free * torch.log(self.n_pixels.double().clamp_min(1))
+        """Schwarz's criterion chi2 + k ln N (galaxy,), for Gaussian noise of known sigma; k as for ``aic``."""
+        return self.chi2 + self._penalised * torch.log(self.n_pixels.double().clamp_min(1))
+
+    @property
+    def _penalised(self) -> PerGalaxy:
+        return self.n_free if self.n_effective is None else self.n_effective
 
     def describe(self, galaxy: int) -> str:
         """The galaxy's status and flags as one line."""
@@ -247,6 +261,8 @@ def _fit_columns(result: Result) -> Iterator[CatalogueColumn]:
         "zero_point": (result.zero_point, "mag", "AB magnitude of one image unit"),
         "pixel_scale": (result.pixel_scale, "arcsec", "side of a pixel"),
     }
+    if result.n_effective is not None:
+        numbers["n_effective"] = (result.n_effective, "", "free parameters, by the noise that they take up")
     for name, (values, unit, meaning) in numbers.items():
         yield name, values.numpy(), unit, meaning
     codes = np.array([int(s) for s in result.status], dtype=np.int32)

@@ -4,7 +4,8 @@ A mock image is the convolved model with the noise of photons and of the sky,
 
     image = Poisson(gain * model) / gain + Normal(0, sky_sigma),     sigma^2 = model / gain + sky_sigma^2
 
-and its PSF a Moffat profile averaged over pixels, like the image of a star. Galaxies are spread like those of
+and its PSF a Moffat profile averaged over pixels, like the image of a star. Where pixels are to share noise, all of
+it is Gaussian, image = model + sigma * n, with n drawn from its correlation function. Galaxies are spread like those of
 a shallow survey: Sérsic index log-uniform from 0.5 to 6, half-light radius log-uniform from 1.5 to 8 arcsec.
 What Isolux draws itself tests everything but the drawing; that is tested against GalSim.
 """
@@ -21,6 +22,7 @@ import torch
 
 from isolux.batch import Batch
 from isolux.errors import InputError, unknown_name
+from isolux.noise import check_correlation, correlated_noise
 from isolux.profiles import Exponential, FlatSky, Profile, Sersic
 from isolux.scene import Scene
 from isolux.types import Images, Tensor
@@ -98,6 +100,7 @@ def mock_stamps(
     *,
     seed: int = 0,
     observation: Observation | None = None,
+    noise_correlation: Any = None,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[Batch, Truth]:
     """Simulate stamps of single galaxies.
@@ -112,6 +115,8 @@ def mock_stamps(
         The same seed gives the same stamps.
     observation : Observation, optional
         Size, pixel scale, PSF and noise of the survey; one like SDSS if left out.
+    noise_correlation : array, optional
+        (v, u): correlation function of the noise, as in drizzled images; see :mod:`isolux.noise`.
     dtype : torch.dtype
         Of the batch; the stamps are drawn in float64.
 
@@ -125,7 +130,7 @@ def mock_stamps(
     Raises
     ------
     InputError
-        For a count below 1 or an unknown model.
+        For a count below 1, an unknown model or a correlation function that cannot be one.
 
     Examples
     --------
@@ -145,13 +150,18 @@ def mock_stamps(
     psf = np.stack([moffat_psf(width, view.psf_beta, view.psf_size) for width in fwhm])
     clean = _drawn(truth, psf, view)
     sky_sigma = rng.uniform(*view.sky_sigma, count)[:, None, None]
-    photons = rng.poisson(np.maximum(clean - view.sky_level, 0) * view.gain) / view.gain
-    image = photons + view.sky_level + sky_sigma * rng.standard_normal(clean.shape)
+    sigma = np.sqrt(np.maximum(clean - view.sky_level, 0) / view.gain + sky_sigma**2)
+    if noise_correlation is None:
+        photons = rng.poisson(np.maximum(clean - view.sky_level, 0) * view.gain) / view.gain
+        image = photons + view.sky_level + sky_sigma * rng.standard_normal(clean.shape)
+    else:
+        image = clean + sigma * _correlated(noise_correlation, clean.shape, rng)
     digits = max(3, len(str(count - 1)))
     batch = Batch.from_arrays(
         image,
-        sigma=np.sqrt(np.maximum(clean - view.sky_level, 0) / view.gain + sky_sigma**2),
+        sigma=sigma,
         psf=psf,
+        noise_correlation=noise_correlation,
         id=[f"mock_{k:0{digits}d}" for k in range(count)],
         zero_point=view.zero_point,
         pixel_scale=view.pixel_scale,
@@ -251,6 +261,13 @@ def _drawn(truth: Truth, psf: np.ndarray, view: Observation) -> np.ndarray:
         shape, count = (view.size, view.size), len(psf[some])
         parts.append(draw(scene, shape, psf=psf[some], zero_point=view.zero_point, galaxies=count)[0])
     return torch.cat(parts).numpy()
+
+
+def _correlated(correlation: Any, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Noise (galaxy, y, x) of unit standard deviation."""
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    rho = torch.as_tensor(check_correlation(correlation))
+    return correlated_noise(rho, (shape[1], shape[2]), shape[0], generator).numpy()
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float, count: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from isolux.noise import check_correlation, correlation_fault
 from isolux.status import Flag, Status
 
 NEGATIVE_PSF = 0.01
@@ -36,6 +37,8 @@ class Stamp:
         (y, x): True or non-zero is bad.
     psf : numpy.ndarray, optional
         (v, u).
+    noise_correlation : numpy.ndarray, optional
+        (v, u): correlation of the noise of pixels so far apart, one in the middle.
     zero_point, pixel_scale : float
         AB magnitude of one image unit; arcsec a pixel.
     wcs : object, optional
@@ -56,6 +59,7 @@ class Stamp:
     read_noise: float = 0.0
     mask: Any = None
     psf: Any = None
+    noise_correlation: Any = None
     zero_point: float = 0.0
     pixel_scale: float = 1.0
     wcs: Any = None
@@ -71,6 +75,7 @@ class Checked:
     sigma: np.ndarray
     mask: np.ndarray
     psf: np.ndarray | None
+    noise_correlation: np.ndarray | None
     status: Status
     flags: Flag
     message: str
@@ -96,7 +101,7 @@ class Checked:
 def unusable(status: Status, message: str, shape: tuple[int, int] = (1, 1)) -> Checked:
     """A galaxy that will not be fitted, and why."""
     zeros = np.zeros(shape, dtype=np.float64)
-    return Checked(zeros, zeros + 1, zeros == 0, None, status, Flag(0), message)
+    return Checked(zeros, zeros + 1, zeros == 0, None, None, status, Flag(0), message)
 
 
 def check(stamp: Stamp) -> Checked:
@@ -134,6 +139,9 @@ def check(stamp: Stamp) -> Checked:
     flags = Flag(0)
     if status is not Status.RUNNING:
         return unusable(status, message)
+    correlation = None if stamp.noise_correlation is None else native(stamp.noise_correlation)
+    if correlation is not None and (fault := correlation_fault(correlation)):
+        return unusable(Status.BAD_INPUT, f"{where}{fault}")
     if stamp.psf is None:
         flags |= Flag.NO_PSF
     elif psf is not None:
@@ -150,7 +158,14 @@ def check(stamp: Stamp) -> Checked:
             Status.MASKED_OUT, f"{where}all {image.size} pixels are masked or not finite", image.shape
         )
     return Checked(
-        np.where(mask, 0.0, image), np.where(mask, 1.0, sigma), mask, psf, Status.RUNNING, flags, ""
+        np.where(mask, 0.0, image),
+        np.where(mask, 1.0, sigma),
+        mask,
+        psf,
+        None if correlation is None else check_correlation(correlation),
+        Status.RUNNING,
+        flags,
+        "",
     )
 
 

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import torch
 
 from isolux.bootstrap import bootstrap
+from isolux.correlated import corrected, excess
 from isolux.likelihood import ChiSquare
 from isolux.parameter_map import ParameterMap
 from isolux.solve import LevenbergMarquardt, Solution
 from isolux.solve.covariance import covariance
-from isolux.types import Rows, Tensor, Theta
+from isolux.types import Images, Rows, Tensor, Theta
 
 AT_BOUND = 1e-6
 """How near to a bound, in typical changes, counts as on it."""
@@ -38,6 +39,25 @@ def free_covariance(problem: ChiSquare, rows: Rows, solution: Solution, at_bound
     return torch.where(torch.isfinite(solution.cost)[:, None, None], found, torch.nan)
 
 
+def with_correlation(
+    problem: ChiSquare, rows: Rows, theta: Theta, free: Tensor, correlation: Images
+) -> tuple[Tensor, Tensor]:
+    """What correlated noise makes of the covariance (row, free, free) of independent pixels.
+
+    Returns
+    -------
+    free : Tensor
+        (row, free, free): the corrected covariance.
+    effective : Tensor
+        (row,): how many parameters would take up as much of independent noise, trace of C H.
+    """
+    ended = torch.isfinite(theta).all(1)
+    added = torch.zeros_like(free)
+    added[ended] = excess(problem, rows[ended], theta[ended], correlation)
+    effective = theta.shape[1] + (torch.nan_to_num(free) * added).sum((1, 2))
+    return corrected(free, added), effective
+
+
 def full_covariance(parameters: ParameterMap, theta: Theta, rows: Rows, free: Tensor) -> Tensor:
     """Covariance (row, parameter, parameter) of all parameters; NaN where it rests on an unknown without one."""
     jacobian = parameters.jacobian(theta, rows)
@@ -55,8 +75,9 @@ def bootstrapped(
     replicates: int,
     seed: int,
     solver: LevenbergMarquardt,
+    correlation: Images | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Bootstrap of the galaxies in ``rows`` that have a fit.
+    """Bootstrap of the galaxies in ``rows`` that have a fit; arguments as for :func:`isolux.bootstrap.bootstrap`.
 
     Returns
     -------
@@ -74,7 +95,7 @@ def bootstrapped(
     ended = torch.isfinite(solution.cost)
     if not bool(ended.any()):
         return samples, spread, failed
-    found, good = bootstrap(problem, theta[ended], rows[ended], ids, replicates, seed, solver)
+    found, good = bootstrap(problem, theta[ended], rows[ended], ids, replicates, seed, solver, correlation)
     owner = rows[ended].repeat_interleave(replicates)
     drawn = parameters.expand(found.flatten(0, 1), owner).unflatten(0, (-1, replicates))
     samples[ended] = torch.where(good[..., None], drawn, torch.nan)

@@ -51,6 +51,11 @@ class StampArguments:
     psf_without_pixel: bool | None = option(
         None, "The PSF is without the pixel's response.", "--psf-without-pixel"
     )
+    noise_correlation: str | None = option(
+        "PATTERN",
+        "Correlation functions of the noise, odd-sized with 1 in the middle: errors then hold for drizzled or "
+        "resampled images. Usually one file for all.",
+    )
     mask: str | None = option("PATTERN", "Masks: non-zero is bad unless --mask-bad says otherwise.")
     mask_bad: list[str] | None = option(
         "VALUE", "A value in masks that is bad, or the table's column of such values; may be repeated."

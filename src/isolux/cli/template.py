@@ -21,6 +21,7 @@ sigma = "stamps/*_sigma.fits"      # standard deviation of each pixel, in image 
 psf = "stamps/*_psf.fits"          # image of a star, of odd size; or one file for all
 # psf_oversampling = 1             # PSF samples a pixel
 # psf_includes_pixel = true        # false for a PSF without the pixel's response
+# noise_correlation = "noise.fits" # correlation function of the noise, odd-sized, 1 in the middle: for drizzled images
 # mask = "stamps/*_mask.fits"      # non-zero is bad, unless
 # mask_bad = [1, 2]                #   these values are, or those in a column of the table
 # segmentation = "stamps/*_seg.fits"  # bad are all labels but 0 and the one at the stamp's centre
@@ -39,6 +40,7 @@ pixel_scale = 0.396                # arcsec a pixel (number, header keyword or c
 # mask_hdu = "DQ"
 # segmentation_hdu = 1
 # psf_hdu = 0
+# noise_correlation_hdu = 1
 
 # A section for each component; isolux profiles lists the profiles, their parameters and bounds. What is not said
 # starts from the image. Positions and sizes are in pixels: the centre of the first pixel is (0, 0), sizes are

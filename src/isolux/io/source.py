@@ -12,7 +12,7 @@ from astropy.table import QTable
 from isolux.errors import InputError
 from isolux.io.patterns import Paths, Plane
 
-IMAGES = ("image", "sigma", "variance", "ivar", "mask", "segmentation", "psf")
+IMAGES = ("image", "sigma", "variance", "ivar", "mask", "segmentation", "psf", "noise_correlation")
 NUMBERS = ("zero_point", "pixel_scale", "gain", "sky", "read_noise")
 Number: TypeAlias = float | str | None
 
@@ -23,10 +23,11 @@ class StampSource:
 
     Parameters
     ----------
-    image, sigma, variance, ivar, mask, segmentation, psf : str, path or list of paths, optional
+    image, sigma, variance, ivar, mask, segmentation, psf, noise_correlation : str, path or list of paths, optional
         A pattern with ``*`` (whose match names the galaxy), one file for all, or a list with a file a
         galaxy; at most one of sigma, variance and ivar, which may also be a number. ``file.fits[SCI]`` names
-        an HDU. In a segmentation map all labels are bad but 0 and the one at the stamp's centre. With a table:
+        an HDU. A noise correlation function (one in the middle) makes errors hold where pixels share noise. In a
+        segmentation map all labels are bad but 0 and the one at the stamp's centre. With a table:
         the names of its columns, those of the arguments themselves where left out.
     table : str or path, optional
         CSV, ECSV, FITS, Parquet or HDF5 with a row a galaxy; paths in it are relative to it.
@@ -39,7 +40,7 @@ class StampSource:
         Electrons per image unit, sky that was subtracted, read noise in electrons: for images without sigma.
     mask_bad : float, list or str, optional
         The values in masks that are bad; any but zero where left out. Text names a column of the table.
-    image_hdu, sigma_hdu, variance_hdu, ivar_hdu, mask_hdu, segmentation_hdu, psf_hdu : int or str, optional
+    image_hdu, sigma_hdu, variance_hdu, ivar_hdu, mask_hdu, segmentation_hdu, psf_hdu, noise_correlation_hdu
         Number or EXTNAME (or column of the table); the first HDU with an image where left out.
     psf_oversampling : int
         PSF samples a pixel.
@@ -59,6 +60,7 @@ class StampSource:
     mask: Paths = None
     segmentation: Paths = None
     psf: Paths = None
+    noise_correlation: Paths = None
     table: str | Path | None = None
     id: Sequence[str] | str | None = None
     zero_point: Number = 0.0
@@ -74,6 +76,7 @@ class StampSource:
     mask_hdu: int | str | None = None
     segmentation_hdu: int | str | None = None
     psf_hdu: int | str | None = None
+    noise_correlation_hdu: int | str | None = None
     psf_oversampling: int = 1
     psf_includes_pixel: bool = True
 

@@ -26,6 +26,7 @@ from isolux.stamp import Stamp
 Reader: TypeAlias = Callable[[str], Picture]
 READERS = 4
 """Files that are read at the same time."""
+SHAREABLE = ("psf", "noise_correlation")
 SHARED = 64
 """Images kept in memory because other galaxies may use them too (a PSF for all)."""
 
@@ -131,7 +132,7 @@ def _load(files: StampFiles, read: Reader, where: str) -> Stamp:
         raise InputError(f"galaxy {files.id}: no image is named for it")
     picture = read_image(str(planes["image"]))
     arrays: dict[str, Any] = {
-        name: _plane(planes[name], read if name == "psf" else read_image) for name in IMAGES[1:]
+        name: _plane(planes[name], read if name in SHAREABLE else read_image) for name in IMAGES[1:]
     }
     if arrays["mask"] is not None and files.bad_values is not None:
         arrays["mask"] = np.isin(arrays["mask"], files.bad_values)
