@@ -2,6 +2,8 @@
 
     chi2 = sum over good pixels of (data - model)^2 / sigma^2      (equation 18 of Chen et al. 2024)
 
+Another loss may take the place of the square (:mod:`isolux.loss`), and priors add residuals (:mod:`isolux.priors`).
+
 A masked pixel has weight zero. A model that is not finite makes its own galaxy's chi-square not finite, which
 the solver refuses; it never counts as a residual of zero.
 """
@@ -17,6 +19,7 @@ from isolux.batch import Batch
 from isolux.errors import InputError
 from isolux.loss import SQUARED, Loss
 from isolux.parameter_map import MOST_LINEARISED, ParameterMap
+from isolux.priors import Priors
 from isolux.renderer import Design, Renderer
 from isolux.solve.problem import Linearised
 from isolux.types import Images, PerGalaxy, Rows, Tensor, Theta
@@ -39,7 +42,7 @@ class ChiSquare:
     parameters : ParameterMap
         Theta vectors to parameter values.
     weighted_image : Tensor
-        (galaxy, y, x): image over sigma, zero where masked.
+        (galaxy, y, x): image over sigma (whatever the loss wants it to be over), zero where masked.
     weight : Tensor
         (galaxy, y, x): flux unit of the galaxy over sigma, zero where masked.
     owner : Tensor
@@ -52,6 +55,10 @@ class ChiSquare:
         Rows a galaxy.
     loss : Loss
         What a pixel costs.
+    priors : Priors, optional
+        What parameters cost.
+    prior_draws : Tensor, optional
+        (row, prior): residuals that priors are drawn to have at their own middle, for the bootstrap.
     """
 
     renderer: Renderer
@@ -63,19 +70,36 @@ class ChiSquare:
     redraw: Callable[[Rows], Images] | None = None
     repeats: int = 1
     loss: Loss = SQUARED
+    priors: Priors | None = None
+    prior_draws: Tensor | None = None
 
     @classmethod
-    def of(cls, renderer: Renderer, parameters: ParameterMap, batch: Batch) -> ChiSquare:
+    def of(
+        cls,
+        renderer: Renderer,
+        parameters: ParameterMap,
+        batch: Batch,
+        loss: Loss = SQUARED,
+        priors: Priors | None = None,
+    ) -> ChiSquare:
         """One row a galaxy; models are drawn in the unit of flux that the parameters are fitted in.
 
         Images of 1e-19 and of 1e6 then take the same arithmetic, in which squares of 1 / sigma cannot overflow.
         """
         unit = parameters.flux_unit
-        weight = torch.where(batch.mask, torch.zeros_like(batch.sigma), 1 / batch.sigma)
+        weight = loss.weight(batch)
         owner = torch.arange(len(batch), device=batch.image.device)
         renderer = dataclasses.replace(renderer, zero_point=renderer.zero_point - 2.5 * torch.log10(unit))
         scaled = weight * unit[:, None, None].to(weight.dtype)
-        return cls(renderer, parameters, batch.image * weight, scaled, owner)
+        return cls(
+            renderer,
+            parameters,
+            batch.image * weight,
+            scaled,
+            owner,
+            loss=loss.on(batch),
+            priors=priors if priors is not None and priors.terms else None,
+        )
 
     @property
     def n_free(self) -> int:
@@ -104,18 +128,19 @@ class ChiSquare:
         return lower[self.owner], upper[self.owner]
 
     def cost(self, theta: Theta, rows: Rows) -> PerGalaxy:
-        """Chi-square (row,); differentiable."""
+        """Chi-square, or what is in its place, with priors (row,); differentiable."""
         galaxies = self.owner[rows]
         values = self.parameters.expand(theta, galaxies)
         model = self.renderer.model(values / self.parameters.scale[galaxies], galaxies)
         model = (model * self.weight[galaxies]).flatten(1)
-        cost, _, _ = self.loss.weigh(self._data(rows), model)
+        cost, _, _ = self.loss.weigh(self._data(rows), model, galaxies)
         if self.resample is not None:
             cost = cost * self.resample(rows).flatten(1)
-        return cost.sum(1, dtype=torch.float64)
+        total = cost.sum(1, dtype=torch.float64)
+        return total if self.priors is None else total + self.priors.cost(values, galaxies, self._draws(rows))
 
     def linearise(self, theta: Theta, rows: Rows) -> Linearised:
-        """Chi-square with gradient and J^T W J from the derivative images of the convolved scene."""
+        """Cost with gradient and J^T W J from the derivative images of the convolved scene."""
         if not self.parameters.linearisable:
             raise InputError(
                 f"Levenberg-Marquardt needs scalar parameters, {MOST_LINEARISED} at most; use FirstOrder for vectors",
@@ -125,7 +150,10 @@ class ChiSquare:
         products = torch.bmm(table, table.transpose(1, 2)).double()
         gradient = (products[:, None, 0, 1:] @ turn)[:, 0]
         hessian = turn.transpose(1, 2) @ products[:, 1:, 1:] @ turn
-        return Linearised(cost, gradient, hessian)
+        if self.priors is None:
+            return Linearised(cost, gradient, hessian)
+        prior = self.priors.linearise(theta, self.owner[rows], self._draws(rows))
+        return Linearised(cost + prior.cost, gradient + prior.gradient, hessian + prior.hessian)
 
     def tangent(self, theta: Theta, rows: Rows) -> tuple[Tensor, Tensor, PerGalaxy]:
         """What the normal equations are made of.
@@ -137,7 +165,7 @@ class ChiSquare:
         turn : Tensor
             (row, map, free), float64: the derivative of the weighted model is sum over maps of turn times map.
         cost : Tensor
-            (row,): chi-square.
+            (row,): cost of the pixels.
         """
         galaxies = self.owner[rows]
         values = self.parameters.expand(theta, galaxies)
@@ -153,6 +181,10 @@ class ChiSquare:
         images = self.weighted_image[self.owner[rows]] if self.redraw is None else self.redraw(rows)
         return images.flatten(1)
 
+    def _draws(self, rows: Rows) -> Tensor | None:
+        """Residuals (row, prior) of priors that were drawn."""
+        return None if self.prior_draws is None else self.prior_draws[rows]
+
     def _table(self, design: Design, galaxies: Rows, rows: Rows) -> tuple[Tensor, PerGalaxy]:
         """Weighted residuals, then weighted maps (row, 1 + map, pixel), whose products are the normal equations."""
         weight = self.weight[galaxies, None]
@@ -163,7 +195,7 @@ class ChiSquare:
             torch.mul(maps, weight, out=part)
             at += maps.shape[1]
         model = torch.bmm(design.mix[:, :1].to(table.dtype), table[:, 1:])[:, 0]
-        cost, table[:, 0], factor = self.loss.weigh(self._data(rows), model)
+        cost, table[:, 0], factor = self.loss.weigh(self._data(rows), model, galaxies)
         if self.resample is not None:
             counts = self.resample(rows).flatten(1)
             cost = cost * counts

@@ -275,14 +275,21 @@ class Priors:
         found = [self._residual(term, named, galaxies)[0] for term in self.terms]
         return torch.stack(found, 1) if found else values.new_zeros(len(values), 0)
 
-    def cost(self, values: Values, galaxies: Rows) -> PerGalaxy:
-        """Sum (row,) of squared residuals, -2 ln of the density but for a constant; differentiable."""
-        return (self.residuals(values, galaxies) ** 2).sum(1)
+    def cost(self, values: Values, galaxies: Rows, draws: Tensor | None = None) -> PerGalaxy:
+        """Sum (row,) of squared residuals, -2 ln of the density but for a constant; differentiable.
 
-    def linearise(self, theta: Theta, galaxies: Rows) -> Linearised:
+        With ``draws`` (row, prior), standard normal deviates, the priors' middles are moved by so many of their
+        widths: the mode of a posterior with data and priors both drawn anew is one sample of it, where the problem
+        is linear.
+        """
+        residuals = self.residuals(values, galaxies)
+        return ((residuals if draws is None else residuals - draws) ** 2).sum(1)
+
+    def linearise(self, theta: Theta, galaxies: Rows, draws: Tensor | None = None) -> Linearised:
         """Cost, minus half its gradient, and J^T J in theta (row, free)."""
         values = self.parameters.expand(theta, galaxies)
         residuals, slopes = self._slopes(values, galaxies)
+        residuals = residuals if draws is None else residuals - draws
         jacobian = slopes @ self.parameters.jacobian(theta, galaxies)
         gradient = -(residuals[:, None] @ jacobian)[:, 0]
         return Linearised((residuals**2).sum(1), gradient, jacobian.transpose(1, 2) @ jacobian)
