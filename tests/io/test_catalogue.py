@@ -83,6 +83,18 @@ def test_batches_are_joined(path):
     assert found["message"][2].startswith("galaxy c")
 
 
+def test_batches_stand_in_their_order_not_in_that_of_writing(path):
+    with CatalogueWriter(path) as writer:
+        writer.write(rows("c"), place=3)
+        writer.write(rows("a"), place=1)
+        writer.write(rows("b"), place=2)
+        writer.write(rows("d"))
+    with CatalogueWriter(path, resume=True) as writer:
+        writer.write(rows("f"), place=2)
+        writer.write(rows("e"), place=1)
+    assert list(read_catalogue(path)["id"]) == ["a", "b", "c", "d", "e", "f"]
+
+
 def test_killed_run_is_recovered_or_resumed(path):
     class Killed(BaseException):
         pass

@@ -7,11 +7,11 @@ name, with pixels from 0.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
-from astropy.io import fits
-
+from isolux.io.cards import card
 from isolux.result import Result
 
 GALFIT_KEYS = {
@@ -48,13 +48,11 @@ KINDS = {
 """GALFIT's name of a component by a parameter that only it has; one with a place and light alone is a ``psf``."""
 
 
-def describe(header: fits.Header, result: Result, galaxy: int, shape: Sequence[int]) -> None:
-    """Put the fit of a galaxy into a header.
+def describe(result: Result, galaxy: int, shape: Sequence[int]) -> str:
+    """The cards of the fit of a galaxy.
 
     Parameters
     ----------
-    header : Header
-        Changed in place.
     result : Result
         The fit.
     galaxy : int
@@ -62,8 +60,17 @@ def describe(header: fits.Header, result: Result, galaxy: int, shape: Sequence[i
     shape : (int, int)
         Rows and columns of the image.
     """
-    header["MAGZPT"] = (float(result.zero_point[galaxy]), "Magnitude zeropoint")
-    header["PIXSCALE"] = (float(result.pixel_scale[galaxy]), "arcsec a pixel")
+    row = _Row(
+        result,
+        galaxy,
+        result.values[galaxy].tolist(),
+        result.errors[galaxy].tolist(),
+        result.at_bound[galaxy].tolist(),
+    )
+    cards = [
+        card("MAGZPT", float(result.zero_point[galaxy]), "Magnitude zeropoint"),
+        card("PIXSCALE", float(result.pixel_scale[galaxy]), "arcsec a pixel"),
+    ]
     names: dict[str, dict[str, int]] = {}
     for k, column in enumerate(result.columns):
         component, _, short = column.name.partition(".")
@@ -71,34 +78,44 @@ def describe(header: fits.Header, result: Result, galaxy: int, shape: Sequence[i
     for number, (component, columns) in enumerate(names.items(), start=1):
         other = "psf" if set(columns) <= {"x", "y", "magnitude", "flux"} else component
         kind = next((kind for short, kind in KINDS.items() if short in columns), other)
-        header[f"COMP_{number}"] = (kind, component)
+        cards.append(card(f"COMP_{number}", kind, component))
         if kind == "sky":
-            header[f"{number}_XC"] = f"[{(shape[1] + 1) / 2:.4f}]"
-            header[f"{number}_YC"] = f"[{(shape[0] + 1) / 2:.4f}]"
-        _magnitude_card(header, result, galaxy, f"{number}_MAG", component)
-        _component_cards(header, result, galaxy, number, columns)
-    _full_cards(header, result, galaxy)
-    _statistics_cards(header, result, galaxy)
+            cards.append(card(f"{number}_XC", f"[{(shape[1] + 1) / 2:.4f}]"))
+            cards.append(card(f"{number}_YC", f"[{(shape[0] + 1) / 2:.4f}]"))
+        cards += _magnitude_card(row, f"{number}_MAG", component)
+        cards += _component_cards(row, number, columns)
+    return "".join(cards + _full_cards(row) + _statistics_cards(result, galaxy))
 
 
-def _magnitude_card(header: fits.Header, result: Result, galaxy: int, key: str, component: str) -> None:
+@dataclasses.dataclass(frozen=True)
+class _Row:
+    """A galaxy's row of a result, its numbers as lists."""
+
+    result: Result
+    galaxy: int
+    values: list[float]
+    errors: list[float]
+    at_bound: list[bool]
+
+
+def _magnitude_card(row: _Row, key: str, component: str) -> list[str]:
     """The magnitude of a component whose parameter is another measure of its light."""
-    derived = [q.name for q in result.derived]
-    if f"{component}.magnitude" in derived:
-        k = derived.index(f"{component}.magnitude")
-        value, error = float(result.derived_values[galaxy, k]), float(result.derived_errors[galaxy, k])
-        header[key] = (galfit_text(value, error, "free", False), "total magnitude")
+    result, derived = row.result, [q.name for q in row.result.derived]
+    if f"{component}.magnitude" not in derived:
+        return []
+    k = derived.index(f"{component}.magnitude")
+    value, error = (float(t[row.galaxy, k]) for t in (result.derived_values, result.derived_errors))
+    return [card(key, galfit_text(value, error, "free", False), "total magnitude")]
 
 
-def _component_cards(
-    header: fits.Header, result: Result, galaxy: int, number: int, columns: Mapping[str, int]
-) -> None:
+def _component_cards(row: _Row, number: int, columns: Mapping[str, int]) -> list[str]:
+    cards = []
     for short, k in columns.items():
         if short in GALFIT_KEYS:
-            value = float(result.values[galaxy, k]) + (short in ("x", "y"))
-            error, stuck = float(result.errors[galaxy, k]), bool(result.at_bound[galaxy, k])
-            text = galfit_text(value, error, result.kinds[k], stuck)
-            header[f"{number}_{GALFIT_KEYS[short]}"] = (text, plain(result.columns[k].meaning)[:40])
+            value = row.values[k] + (short in ("x", "y"))
+            text = galfit_text(value, row.errors[k], row.result.kinds[k], row.at_bound[k])
+            cards.append(card(f"{number}_{GALFIT_KEYS[short]}", text, row.result.columns[k].meaning[:40]))
+    return cards
 
 
 def galfit_text(value: float, error: float, kind: str, trouble: bool) -> str:
@@ -116,17 +133,18 @@ def _short(number: float, beside: float) -> str:
     return f"{number:.4e}" if 0 < abs(beside) < 0.01 else f"{number:.4f}"
 
 
-def _full_cards(header: fits.Header, result: Result, galaxy: int) -> None:
-    for k, column in enumerate(result.columns, start=1):
-        header[f"PAR{k}"] = (column.name, column.unit)
-        for keyword, table in (("VAL", result.values), ("ERR", result.errors)):
-            number = float(table[galaxy, k - 1])
-            if math.isfinite(number):
-                header[f"{keyword}{k}"] = number
-        header[f"KIND{k}"] = result.kinds[k - 1]
+def _full_cards(row: _Row) -> list[str]:
+    cards = []
+    for k, column in enumerate(row.result.columns):
+        cards.append(card(f"PAR{k + 1}", column.name, column.unit))
+        for keyword, numbers in (("VAL", row.values), ("ERR", row.errors)):
+            if math.isfinite(numbers[k]):
+                cards.append(card(f"{keyword}{k + 1}", numbers[k]))
+        cards.append(card(f"KIND{k + 1}", row.result.kinds[k]))
+    return cards
 
 
-def _statistics_cards(header: fits.Header, result: Result, galaxy: int) -> None:
+def _statistics_cards(result: Result, galaxy: int) -> list[str]:
     numbers: dict[str, tuple[float, str]] = {
         "CHISQ": (float(result.chi2[galaxy]), "Chi^2 of fit"),
         "NDOF": (int(result.dof[galaxy]), "Degrees of freedom"),
@@ -135,12 +153,7 @@ def _statistics_cards(header: fits.Header, result: Result, galaxy: int) -> None:
         "STATUS": (int(result.status[galaxy]), "0 converged"),
         "FLAGS": (int(result.flags[galaxy]), "sum of the codes of the remarks"),
     }
-    for keyword, (number, meaning) in numbers.items():
-        if math.isfinite(number):
-            header[keyword] = (number, meaning)
-    header["STATTEXT"] = plain(result.describe(galaxy))
-
-
-def plain(text: str) -> str:
-    """Text as a FITS header can hold it."""
-    return text.encode("ascii", "replace").decode("ascii").replace("\n", " ")
+    cards = [
+        card(key, number, meaning) for key, (number, meaning) in numbers.items() if math.isfinite(number)
+    ]
+    return [*cards, card("STATTEXT", result.describe(galaxy))]

@@ -22,6 +22,8 @@ from astropy.io import fits
 from isolux.batch import Batch
 from isolux.errors import InputError
 from isolux.io.block_header import describe
+from isolux.io.cards import card, image_bytes, primary_bytes
+from isolux.io.headers import quiet
 from isolux.result import Result
 from isolux.types import Images
 
@@ -112,21 +114,24 @@ def write_block(
     """
     path = Path(path)
     data, model = np.asarray(data, np.float32), np.asarray(model, np.float32)
-    wcs = result.wcs[galaxy] if result.wcs else None
-    place = fits.Header() if wcs is None else wcs.to_header(relax=True)
     planes = dict(zip(PLANES, (data, model, data - model), strict=True))
     planes |= {name: np.asarray(image, np.float32) for name, image in components.items()}
-    block = fits.HDUList([fits.PrimaryHDU()])
-    for name, image in planes.items():
-        header = place.copy()
-        header["EXTNAME"] = name
-        header["OBJECT"] = result.id[galaxy].encode("ascii", "replace").decode()
-        block.append(fits.ImageHDU(image, header))
-    describe(block["MODEL"].header, result, galaxy, model.shape)
+    shared = _wcs_cards(result.wcs[galaxy] if result.wcs else None) + card("OBJECT", result.id[galaxy])
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    block.writeto(temporary, overwrite=True)
+    with temporary.open("wb") as file:
+        file.write(primary_bytes())
+        for name, image in planes.items():
+            more = describe(result, galaxy, model.shape) if name == "MODEL" else ""
+            file.write(image_bytes(card("EXTNAME", name) + shared + more, image))
     os.replace(temporary, path)
+
+
+def _wcs_cards(wcs: Any) -> str:
+    if wcs is None:
+        return ""
+    with quiet():
+        return str(wcs.to_header(relax=True).tostring(endcard=False, padding=False))
 
 
 def read_block(path: str | Path) -> Block:

@@ -1,6 +1,7 @@
 """Catalogues that lose nothing: every batch is on disk as soon as it is done, whatever the format.
 
-While a run goes on its rows lie in ``<name>.parts/``, a Parquet file a batch, each put there in one step.
+While a run goes on its rows lie in ``<name>.parts/``, a Parquet file a batch, each put there in one step; their
+numbers are their order, so that batches may be done in any.
 Closing joins them, a part at a time, to the catalogue and removes the folder. After a killed run the folder
 is still there: :func:`read_catalogue` reads it, a writer with ``resume=True`` goes on from it, and
 :func:`recover` joins it.
@@ -10,9 +11,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 import numpy as np
 import pyarrow
@@ -61,6 +63,8 @@ class CatalogueWriter:
         self._keep = resume and self.path.exists()
         self._replace = overwrite and not resume
         self._columns: list[str] | None = None
+        self._parts: int | None = None
+        self._last = 0
         self.done = frozenset() if self._replace else frozenset(self._ids())
 
     def __enter__(self) -> CatalogueWriter:
@@ -72,23 +76,33 @@ class CatalogueWriter:
         if kind is None:
             self.close()
 
-    def write(self, rows: Result | Table) -> None:
+    def write(self, rows: Result | Table | pyarrow.Table, place: int | None = None) -> None:
         """Add the rows of a batch; they are safe when this returns.
+
+        Parameters
+        ----------
+        rows : Result or Table
+            The rows; an Arrow table as :func:`rows_of` makes it is taken as it is.
+        place : int, optional
+            Where they stand among those of this writer, from 1, whatever the order in which they are written;
+            behind the last where left out.
 
         Raises
         ------
         InputError
             If the columns are not those of the rows that are there: another model.
         """
-        table = rows.table() if isinstance(rows, Result) else rows
-        if self.format == "csv":
-            table = spread(table)
+        table = rows if isinstance(rows, pyarrow.Table) else rows_of(rows, self.format)
         if not self._replace:
-            self._check_columns(table.colnames)
+            self._check_columns(table.column_names)
         self._make_room()
-        numbers = [int(part.stem) for part in part_files(self.folder)]
-        part = self.folder / f"{max(numbers, default=0) + 1:06d}.parquet"
-        pyarrow.parquet.write_table(to_arrow(table), part.with_suffix(".tmp"))
+        if self._parts is None:
+            self._parts = max((int(part.stem) for part in part_files(self.folder)), default=0)
+        self._last = max(self._last, place or self._last + 1)
+        part = self.folder / f"{self._parts + (place or self._last):06d}.parquet"
+        with part.with_suffix(".tmp").open("wb") as file:
+            pyarrow.parquet.write_table(table, file)
+            _to_disk(file)
         os.replace(part.with_suffix(".tmp"), part)
 
     def close(self) -> Path:
@@ -98,6 +112,8 @@ class CatalogueWriter:
         temporary = self.path.with_name(f".{self.path.name}.tmp")
         schema = joined_schema(self.path, self._keep)
         save(self.format, temporary, schema, lambda: joined_rows(self.path, self._keep, schema))
+        with temporary.open("rb") as file:
+            _to_disk(file)
         os.replace(temporary, self.path)
         shutil.rmtree(self.folder)
         self._keep = True
@@ -113,7 +129,7 @@ class CatalogueWriter:
     def _ids(self) -> list[str]:
         done = [str(name) for name in read_table(self.path, TEXT)["id"]] if self._keep else []
         for part in part_files(self.folder):
-            done += pyarrow.parquet.read_table(part, columns=["id"])["id"].to_pylist()
+            done += read_part(part, ["id"])["id"].to_pylist()
         return done
 
     def _check_columns(self, names: list[str]) -> None:
@@ -180,6 +196,12 @@ def recover(path: str | Path) -> Path:
     return CatalogueWriter(path, resume=True).close()
 
 
+def rows_of(rows: Result | Table, kind: str) -> pyarrow.Table:
+    """Rows as they are written in one of the formats of :data:`isolux.io.tables.FORMATS`."""
+    table = rows.table() if isinstance(rows, Result) else rows
+    return to_arrow(spread(table) if kind == "csv" else table)
+
+
 def parts_folder(path: Path) -> Path:
     """Where the rows of a catalogue lie while it is written."""
     return path.with_name(path.name + ".parts")
@@ -188,6 +210,12 @@ def parts_folder(path: Path) -> Path:
 def part_files(folder: Path) -> list[Path]:
     """The parts in a folder, in the order in which they were written."""
     return sorted(folder.glob("[0-9]*.parquet"))
+
+
+def read_part(part: Path, columns: Sequence[str] | None = None) -> pyarrow.Table:
+    """The rows of a part, or some of their columns."""
+    with pyarrow.parquet.ParquetFile(part) as file:
+        return file.read(columns)
 
 
 def joined_schema(path: Path, finished: bool) -> pyarrow.Schema:
@@ -209,7 +237,7 @@ def joined_rows(path: Path, finished: bool, schema: pyarrow.Schema) -> Iterator[
         there.update(old["id"].to_pylist())
         yield _aligned(old, schema)
     for part in part_files(parts_folder(path)):
-        rows = pyarrow.parquet.read_table(part)
+        rows = read_part(part)
         new = [name not in there for name in rows["id"].to_pylist()]
         yield _aligned(rows.filter(pyarrow.array(new, pyarrow.bool_())), schema)
 
@@ -226,6 +254,12 @@ def spread(table: Table) -> QTable:
             out[f"{name}_{k}"] = column[:, k]
             out[f"{name}_{k}"].info.description = column.info.description
     return out
+
+
+def _to_disk(file: IO[bytes]) -> None:
+    """Wait until a file that was written is safe from a loss of power too."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _is_sky(name: str) -> bool:

@@ -1,7 +1,7 @@
 """One image from a file: any HDU of a FITS file, packed or compressed or not, or a NumPy file.
 
-astropy reads the FITS files. Its remarks on odd headers, which many surveys have, are kept from the user; see
-:func:`isolux.io.headers.quiet`.
+astropy reads the FITS files, but for the pixels of the plainest (:mod:`isolux.io.plain`). Its remarks on odd
+headers, which many surveys have, are kept from the user; see :func:`isolux.io.headers.quiet`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from astropy.wcs import WCS
 from isolux.errors import InputError, unknown_name
 from isolux.io.headers import bytes_behind, card_value, describe, is_image, quiet, shape
 from isolux.io.patterns import split_hdu
+from isolux.io.plain import plain_shape, read_plain
 from isolux.io.wcs import celestial_wcs
 
 
@@ -88,6 +89,9 @@ def read_image(name: str | Path, hdu: int | str | None = None) -> Picture:
     path, wanted = _path_and_hdu(name, hdu)
     if path.suffix == ".npy":
         return Picture(_numpy_array(path)[...], str(path))
+    plain = read_plain(path) if wanted is None else None
+    if plain is not None:
+        return Picture(plain[1], str(path), plain[0])
     with _opened(path) as hdus:
         number, found = _find(hdus, path, wanted)
         source = f"{path}[{number}]" if number else str(path)
@@ -107,6 +111,9 @@ def image_shape(name: str | Path, hdu: int | str | None = None) -> tuple[int, in
     if path.suffix == ".npy":
         rows, columns = _numpy_array(path, mmap_mode="r").shape
         return rows, columns
+    plain = plain_shape(path) if wanted is None else None
+    if plain is not None:
+        return plain
     with _opened(path) as hdus:
         rows, columns = shape(_find(hdus, path, wanted)[1])
     return rows, columns

@@ -18,7 +18,7 @@ import pyarrow.parquet
 from astropy.io import fits
 
 from isolux.errors import MissingExtra
-from isolux.io.tables import from_arrow, plain_column
+from isolux.io.tables import from_arrow, plain_column, plain_values
 
 Pieces: TypeAlias = Callable[[], Iterator[pyarrow.Table]]
 BLOCK = 2880
@@ -114,9 +114,8 @@ def _fits_types(schema: pyarrow.Schema, pieces: Pieces) -> tuple[np.dtype[Any], 
     total = 0
     for piece in pieces():
         total += len(piece)
-        table = from_arrow(piece)
         for name in schema.names:
-            values = plain_column(table, name)[0]
+            values = plain_values(piece, name)
             if values.dtype.kind == "U":
                 widths[name] = max(widths[name], *(len(_ascii(text)) for text in values.tolist()), 1)
                 kinds[name] = (name, f"S{widths[name]}")
@@ -126,10 +125,9 @@ def _fits_types(schema: pyarrow.Schema, pieces: Pieces) -> tuple[np.dtype[Any], 
 
 
 def _records(piece: pyarrow.Table, kinds: np.dtype[Any]) -> np.ndarray:
-    table = from_arrow(piece)
     records = np.empty(len(piece), kinds)
     for name in kinds.names or ():
-        values = plain_column(table, name)[0]
+        values = plain_values(piece, name)
         if values.dtype.kind == "U":
             records[name] = [_ascii(text).encode("ascii") for text in values.tolist()]
         else:

@@ -91,13 +91,18 @@ def read_table(path: str | Path, text: Sequence[str] = ("id",)) -> QTable:
 def from_arrow(table: pyarrow.Table) -> QTable:
     """Columns of an Arrow table, with the units and descriptions of their metadata."""
     out = QTable()
-    for field, column in zip(table.schema, table.columns, strict=True):
+    for field in table.schema:
         described = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
-        values = _from_arrow_column(column.combine_chunks())
+        values = plain_values(table, field.name)
         out[field.name] = described_column(
             values, described.get("unit", ""), described.get("description", "")
         )
     return out
+
+
+def plain_values(table: pyarrow.Table, name: str) -> np.ndarray:
+    """Numbers or text of a column of an Arrow table."""
+    return _from_arrow_column(table[name].combine_chunks())
 
 
 def to_arrow(table: Table) -> pyarrow.Table:
