@@ -59,3 +59,10 @@ def mock_batch(
         data, sigma=sigma, psf=psf, zero_point=22.5, pixel_scale=0.4, dtype=dtype
     )
     return batch, truth
+
+
+def drizzled(width: int = 4) -> np.ndarray:
+    """The correlation function of noise that a triangular kernel has spread: (2 width - 1) on a side."""
+    kernel = np.minimum(np.arange(1, width + 1), np.arange(width, 0, -1)).astype(float)
+    line = np.correlate(kernel, kernel, "full")
+    return np.outer(line, line) / line.max() ** 2

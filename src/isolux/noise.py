@@ -58,7 +58,7 @@ def check_correlation(correlation: Any) -> np.ndarray:
 
 def correlation_fault(correlation: Any) -> str:
     """Why a correlation function cannot be used, in a sentence with the value and what is allowed; empty if it can."""
-    rho = np.ascontiguousarray(correlation, dtype=np.float64)
+    rho = np.asarray(correlation, dtype=np.float64, order="C")
     return _fault(rho.tobytes(), rho.shape)
 
 
