@@ -55,6 +55,8 @@ class Flag(IntFlag):
     NO_PSF = 1024
     BOOTSTRAP_FAILED = 2048
     NOT_LINEARISED = 4096
+    PSF_UNDERSAMPLED = 8192
+    GPU_LOST = 16384
 
     @property
     def messages(self) -> list[str]:
@@ -76,6 +78,8 @@ FLAG_MESSAGES: dict[Flag, str] = {
     Flag.NO_PSF: "no PSF was given: the model was not convolved",
     Flag.BOOTSTRAP_FAILED: "over a tenth of the bootstrap replicates did not converge",
     Flag.NOT_LINEARISED: "no covariance: free vectors or too many free parameters for a matrix of all pairs",
+    Flag.PSF_UNDERSAMPLED: "the PSF is undersampled: give an oversampled one",
+    Flag.GPU_LOST: "fitted on the CPU, because the GPU was lost",
 }
 
 
