@@ -13,7 +13,7 @@ LAYERS = {
     1: "noise stamp batch parameters ties parameter_map geometry result",
     2: "solve profiles psf core",
     3: "renderer scene loss priors likelihood derived",
-    4: "source start fate correlated bootstrap uncertainty retry fit isolate isophotes field simulate nets",
+    4: "source start fate correlated bootstrap information uncertainty retry fit isolate isophotes field simulate nets",
     5: "options measure testing io",
     6: "survey report demo",
     7: "__init__ __main__ cli",
@@ -34,7 +34,7 @@ TORCH_ONLY |= {
     "likelihood",
     "derived",
 }
-TORCH_ONLY |= {"priors"}
+TORCH_ONLY |= {"priors", "information"}
 TORCH_ONLY |= {"source", "start", "fate", "correlated", "bootstrap", "uncertainty", "retry", "fit", "nets"}
 FILES = {".".join(p.relative_to(SOURCE).with_suffix("").parts): p for p in sorted(SOURCE.rglob("*.py"))}
 

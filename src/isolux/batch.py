@@ -7,6 +7,7 @@ nothing of the others changes. Only a misuse of the call itself raises :class:`I
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -39,6 +40,9 @@ class Batch:
         None where pixels are independent.
     zero_point, pixel_scale : Tensor
         (galaxy,): AB magnitude of one image unit; arcsec a pixel.
+    gain, sky, read_noise : Tensor
+        (galaxy,): electrons per image unit (NaN where nobody said), sky that was subtracted in image units a
+        pixel, read noise in electrons.
     height, width : tuple of int
         Size of each stamp before padding.
     status : tuple of Status
@@ -62,6 +66,9 @@ class Batch:
     psf: Images | None
     zero_point: PerGalaxy
     pixel_scale: PerGalaxy
+    gain: PerGalaxy
+    sky: PerGalaxy
+    read_noise: PerGalaxy
     height: tuple[int, ...]
     width: tuple[int, ...]
     status: tuple[Status, ...]
@@ -117,8 +124,9 @@ class Batch:
         sigma, variance, ivar : array or list of arrays, optional
             One of them: standard deviation, variance or inverse variance of each pixel; without them ``gain``.
         gain : float or array, optional
-            Electrons per image unit: sigma is then built as sqrt((image + sky) / gain + (read_noise / gain)^2),
-            never below the sky's own noise.
+            Electrons per image unit: sigma, where it is not given, is then built as
+            sqrt((image + sky) / gain + (read_noise / gain)^2), never below the sky's own noise; and where that
+            is none at all, it is one electron. The Cash loss needs it in any case.
         sky : float or array
             Sky level that was subtracted from the image, in image units (with ``gain``).
         read_noise : float or array
@@ -243,6 +251,9 @@ class Batch:
             psf=psf,
             zero_point=torch.tensor([float(stamp.zero_point) for stamp in stamps], dtype=torch.float64),
             pixel_scale=torch.tensor([float(stamp.pixel_scale) for stamp in stamps], dtype=torch.float64),
+            gain=torch.tensor([math.nan if s.gain is None else s.gain for s in stamps], dtype=torch.float64),
+            sky=torch.tensor([float(stamp.sky) for stamp in stamps], dtype=torch.float64),
+            read_noise=torch.tensor([float(stamp.read_noise) for stamp in stamps], dtype=torch.float64),
             height=tuple(c.image.shape[0] for c in checked),
             width=tuple(c.image.shape[1] for c in checked),
             status=tuple(c.status for c in padded),
@@ -279,7 +290,7 @@ class Batch:
             yield self.select(range(first, min(first + size, len(self))))
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
-        fields = ("image", "sigma", "mask", "zero_point", "pixel_scale")
+        fields = ("image", "sigma", "mask", "zero_point", "pixel_scale", "gain", "sky", "read_noise")
         tensors: dict[str, Any] = {field: function(getattr(self, field)) for field in fields}
         for field in ("psf", "noise_correlation"):
             tensors[field] = None if getattr(self, field) is None else function(getattr(self, field))

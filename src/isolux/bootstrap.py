@@ -3,8 +3,9 @@
 Where pixels are independent, a replicate counts each good pixel as often as it was drawn, with replacement. Pixels
 that share noise cannot be drawn one by one, and blocks of them would leave out the centre of a compact galaxy in
 every third replicate; a replicate is then the best-fit model with noise drawn from its correlation function and
-sigma (parametric bootstrap). All replicates of several galaxies are rows of one problem and start at the galaxy's
-best fit. Draws depend on the seed and the galaxy's id alone, never on its company.
+sigma (parametric bootstrap). Priors are drawn anew too: their middles move as the data do, or else a parameter that
+only a prior knows would have no spread. All replicates of several galaxies are rows of one problem and start at
+the galaxy's best fit. Draws depend on the seed and the galaxy's id alone, never on its company.
 """
 
 from __future__ import annotations
@@ -75,6 +76,10 @@ def bootstrap(
             names = [ids[g] for g in members.tolist()]
             noisy = Redrawn.of(problem, theta[some], members, correlation, names, replicates, seed)
             rows = dataclasses.replace(rows, redraw=noisy)
+        if problem.priors is not None:
+            moved = [_generator(ids[g], seed, " priors") for g in members.tolist()]
+            drawn = torch.cat([problem.priors.draw(replicates, generator) for generator in moved])
+            rows = dataclasses.replace(rows, prior_draws=drawn.to(theta))
         found = warm.solve(rows, theta[some].repeat_interleave(replicates, 0))
         samples.append(found.theta.unflatten(0, (len(some), replicates)))
         good.append((found.status == Status.CONVERGED).unflatten(0, (len(some), replicates)))
@@ -92,9 +97,14 @@ class _Counts:
         return self.counts[rows].to(self.dtype)
 
 
+def _generator(name: str, seed: int, purpose: str = "") -> torch.Generator:
+    """Random numbers of a galaxy, whatever company it is in."""
+    return torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}{purpose}".encode()))
+
+
 def _draws(weight: Tensor, name: str, replicates: int, seed: int) -> Tensor:
     """How often (replicate, y, x) each good pixel of a galaxy was drawn."""
-    generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode()))
+    generator = _generator(name, seed)
     good = torch.nonzero(weight.flatten().cpu() > 0)[:, 0]
     picks = torch.randint(len(good), (replicates, len(good)), generator=generator)
     counts = torch.zeros(replicates, len(good), dtype=torch.int16)

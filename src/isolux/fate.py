@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -49,6 +50,12 @@ class Fate:
                 )
                 fate.end(k, Status.BAD_START, text)
         return fate
+
+    def refuse(self, status: Status, faults: Sequence[str]) -> None:
+        """End the galaxies that could be fitted but for a fault, one sentence a galaxy; empty where there is none."""
+        for galaxy, fault in enumerate(faults):
+            if fault and self.status[galaxy] is Status.RUNNING:
+                self.end(galaxy, status, fault)
 
     @property
     def fittable(self) -> list[int]:

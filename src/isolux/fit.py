@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -14,8 +14,11 @@ from isolux.derived import derived_quantities
 from isolux.errors import InputError
 from isolux.fate import Fate, remark
 from isolux.geometry import wrap_angle
+from isolux.information import Parts, take_apart
 from isolux.likelihood import ChiSquare
+from isolux.loss import SQUARED, Loss, RobustLoss, loss_from
 from isolux.parameter_map import ParameterMap, build_map
+from isolux.priors import Prior, Priors
 from isolux.renderer import Renderer
 from isolux.result import Quantity, Result
 from isolux.retry import retry_round_ones
@@ -38,6 +41,8 @@ def fit(
     *,
     start: Mapping[str, Any] | None = None,
     solver: Solver | None = None,
+    loss: Loss | str = "chi2",
+    priors: Sequence[Prior] = (),
     errors: Errors = "covariance",
     scale_errors: bool = False,
     starts: int = 1,
@@ -57,10 +62,16 @@ def fit(
         :class:`Column` settings refer to. What is not given is estimated from the image.
     solver : LevenbergMarquardt or FirstOrder, optional
         Levenberg-Marquardt with its defaults if left out.
+    loss : Loss or str
+        What a pixel costs: ``"chi2"``, :class:`StudentT`, :class:`Huber` or :class:`Cash`, or one of their names,
+        ``"student-t"``, ``"student-t:4"``, ``"huber"``, ``"cash"``.
+    priors : sequence of Prior
+        :class:`GaussianPrior`, :class:`LogNormalPrior`, :class:`UniformPrior`, in any number. The fit is then the
+        mode of the posterior.
     errors : {"covariance", "bootstrap", "none"}
         From J^T W J at the best fit, from refits of resampled pixels, or not at all.
     scale_errors : bool
-        Multiply covariances by the reduced chi-square, as though the model were right and sigma not.
+        Divide the data's information by the reduced chi-square, as though the model were right and sigma not.
     starts : int
         Fits a galaxy from different starting values; the best is kept.
     replicates, seed : int
@@ -76,24 +87,73 @@ def fit(
     InputError
         If the scene has nothing to fit, a name is unknown or an option is out of range.
     """
+    chosen = loss_from(loss)
+    _check(errors, scale_errors, starts, replicates, chosen, batch)
+    clock = time.perf_counter()
+    solver = solver or LevenbergMarquardt()
+    problem, plain = _problems(batch, scene, start, chosen, priors)
+    fate = Fate.of(batch, problem.parameters)
+    fate.refuse(Status.BAD_INPUT, chosen.faults(batch))
+    if problem.priors is not None:
+        fate.refuse(Status.BAD_PRIOR, _prior_faults(problem.priors, batch))
+    rows = torch.tensor(fate.fittable, dtype=torch.int64, device=batch.image.device)
+    solution = _solve(problem, rows, solver, starts, seed)
+    options = _ErrorOptions(errors, scale_errors, replicates, seed, solver)
+    return _assemble(_Fitted(batch, scene, problem, plain, rows, solution, fate), options, clock)
+
+
+def _check(
+    errors: Errors, scale_errors: bool, starts: int, replicates: int, loss: Loss, batch: Batch
+) -> None:
+    """Refuse options that are out of range or exclude each other."""
     if errors not in ("covariance", "bootstrap", "none"):
         raise InputError("errors", errors, "covariance, bootstrap, none")
     if starts < 1 or replicates < 2:
         raise InputError("starts and replicates", (starts, replicates), "starts >= 1, replicates >= 2")
-    clock = time.perf_counter()
-    solver = solver or LevenbergMarquardt()
+    if scale_errors and isinstance(loss, RobustLoss):
+        raise InputError("scale_errors: errors of a robust loss follow the residuals' scatter already", loss)
+    if batch.noise_correlation is not None and loss != SQUARED:
+        raise InputError("noise_correlation: only chi2 knows correlated noise", loss, "loss='chi2'")
+
+
+def _problems(
+    batch: Batch,
+    scene: Scene,
+    start: Mapping[str, Any] | None,
+    loss: Loss,
+    priors: Sequence[Prior],
+) -> tuple[ChiSquare, ChiSquare]:
+    """What is to be minimised, and chi-square without priors at the same parameters."""
     table = None if start is None else {name: start[name] for name in _names(start)}
     values, estimated = starting_values(scene, batch, table)
     parameters = build_map(scene.parameters, values, _flux_unit(batch))
     if parameters.n_free == 0:
         raise InputError("nothing to fit: every parameter of the scene is fixed or tied")
+    bound = None
+    if priors:
+        bound = Priors.of(priors, parameters, table, _periods(scene))
+        parameters = dataclasses.replace(bound.parameters, values=bound.near(values, estimated))
     parameters = dataclasses.replace(parameters, values=_inside(parameters, estimated))
-    problem = ChiSquare.of(Renderer.of(scene.components, batch), parameters, batch)
-    fate = Fate.of(batch, parameters)
-    rows = torch.tensor(fate.fittable, dtype=torch.int64, device=values.device)
-    solution = _solve(problem, rows, solver, starts, seed)
-    options = _ErrorOptions(errors, scale_errors, replicates, seed, solver)
-    return _assemble(_Fitted(batch, scene, problem, rows, solution, fate), options, clock)
+    if bound is not None:
+        bound = dataclasses.replace(bound, parameters=parameters)
+    renderer = Renderer.of(scene.components, batch)
+    problem = ChiSquare.of(renderer, parameters, batch, loss, bound)
+    return problem, ChiSquare.of(renderer, parameters, batch)
+
+
+def _periods(scene: Scene) -> dict[str, float]:
+    declared = {entry.full_name: entry.parameter.period for entry in scene.parameters}
+    return {name: period for name, period in declared.items() if period is not None}
+
+
+def _prior_faults(priors: Priors, batch: Batch) -> list[str]:
+    """What is wrong with priors, one sentence a galaxy; empty where nothing is."""
+    usable = priors.usable().tolist()
+    texts = [
+        fault or ("" if good else "a prior is not finite at the starting values")
+        for fault, good in zip(priors.faults, usable, strict=True)
+    ]
+    return [f"galaxy {name}: {text}" if text else "" for name, text in zip(batch.id, texts, strict=True)]
 
 
 def _names(table: Mapping[str, Any]) -> list[str]:
@@ -126,7 +186,7 @@ def _solve(problem: ChiSquare, rows: Tensor, solver: Solver, starts: int, seed: 
     if len(theta) == 0:
         empty = theta.new_zeros(0)
         return Solution(theta, empty, None, empty.long(), empty.long())
-    solution = _with_less_memory(solver, problem, theta)
+    solution = _solve_by_stages(solver, problem, theta)
     solution = retry_round_ones(problem, solution, solver)
     if starts == 1:
         return solution
@@ -135,6 +195,15 @@ def _solve(problem: ChiSquare, rows: Tensor, solver: Solver, starts: int, seed: 
     hessian = None if solution.hessian is None else solution.hessian[best]
     steps = solution.steps.unflatten(0, (-1, starts)).sum(1)
     return Solution(solution.theta[best], solution.cost[best], hessian, solution.status[best], steps)
+
+
+def _solve_by_stages(solver: Solver, problem: ChiSquare, theta: Theta) -> Solution:
+    """Solve, for a loss that needs it after another has led near."""
+    if problem.loss.first is None:
+        return _with_less_memory(solver, problem, theta)
+    nearer = _with_less_memory(solver, dataclasses.replace(problem, loss=problem.loss.first), theta)
+    solution = _with_less_memory(solver, problem, nearer.theta)
+    return dataclasses.replace(solution, steps=solution.steps + nearer.steps)
 
 
 def _scatter(problem: ChiSquare, theta: Theta, rows: Tensor, starts: int, seed: int) -> Theta:
@@ -167,6 +236,7 @@ class _Fitted:
     batch: Batch
     scene: Scene
     problem: ChiSquare
+    plain: ChiSquare
     rows: Tensor
     solution: Solution
     fate: Fate
@@ -202,7 +272,8 @@ def _assemble(fitted: _Fitted, options: _ErrorOptions, clock: float) -> Result:
         found[:, free], parameters.lower[rows[ended]][:, free], parameters.upper[rows[ended]][:, free]
     )
     values = _fill(galaxies, rows[ended], found)
-    at_bound, full, samples, effective = _errors(fitted, options)
+    parts = take_apart(fitted.problem, fitted.plain, rows, solution, options.scale_errors)
+    at_bound, full, samples, effective = _errors(fitted, parts, options)
     value_errors = _standard_errors(parameters, values, full)
     derived, derived_values, derived_errors = derived_quantities(
         fitted.scene, values, full, batch.zero_point.to(values.device), batch.pixel_scale.to(values.device)
@@ -226,7 +297,7 @@ def _assemble(fitted: _Fitted, options: _ErrorOptions, clock: float) -> Result:
         derived=derived,
         derived_values=derived_values.cpu(),
         derived_errors=derived_errors.cpu(),
-        chi2=_fill(galaxies, rows[ended], solution.cost[ended]).cpu(),
+        chi2=_fill(galaxies, rows[ended], parts.chi2[ended]).cpu(),
         n_pixels=(~batch.mask).flatten(1).sum(1).cpu(),
         n_free=torch.full((galaxies,), parameters.n_free),
         status=tuple(fate.status),
@@ -239,11 +310,17 @@ def _assemble(fitted: _Fitted, options: _ErrorOptions, clock: float) -> Result:
         samples=None if samples is None else samples.cpu(),
         wcs=batch.wcs,
         n_effective=None if effective is None else effective.cpu(),
+        loss=None
+        if fitted.problem.loss == SQUARED
+        else _fill(galaxies, rows[ended], parts.loss[ended]).cpu(),
+        prior=None
+        if fitted.problem.priors is None
+        else _fill(galaxies, rows[ended], parts.prior[ended]).cpu(),
     )
 
 
 def _errors(
-    fitted: _Fitted, options: _ErrorOptions
+    fitted: _Fitted, parts: Parts, options: _ErrorOptions
 ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
     """Bounds that were hit (galaxy, parameter), covariance of all parameters, samples, effective parameters."""
     problem, rows, solution = fitted.problem, fitted.rows, fitted.solution
@@ -254,9 +331,10 @@ def _errors(
     free, samples, effective = None, None, None
     correlation = fitted.batch.noise_correlation
     if options.errors == "covariance" or (correlation is not None and options.errors != "none"):
-        free = free_covariance(problem, rows, solution, hit)
+        known = dataclasses.replace(solution, hessian=parts.hessian)
+        free = free_covariance(problem, rows, known, hit)
     if free is not None and correlation is not None:
-        free, taken = with_correlation(problem, rows, solution.theta, free, correlation)
+        free, taken = with_correlation(problem, rows, solution.theta, free, correlation, parts.dispersion)
         effective = _fill(galaxies, rows, taken)
     if options.errors == "bootstrap":
         solver = options.solver if isinstance(options.solver, LevenbergMarquardt) else LevenbergMarquardt()
@@ -267,10 +345,6 @@ def _errors(
         fitted.fate.mark(_fill(galaxies, rows, failed) > FAILED_REPLICATES, Flag.BOOTSTRAP_FAILED)
     if free is None:
         return at_bound, None, samples, None
-    if options.scale_errors:
-        pixels = (~fitted.batch.mask).flatten(1).sum(1)
-        dof = (pixels[rows] - parameters.n_free).clamp_min(1)
-        free = free * (solution.cost / dof)[:, None, None]
     return (
         at_bound,
         _fill(galaxies, rows, full_covariance(parameters, solution.theta, rows, free)),

@@ -22,7 +22,7 @@ from isolux.parameter_map import MOST_LINEARISED, ParameterMap
 from isolux.priors import Priors
 from isolux.renderer import Design, Renderer
 from isolux.solve.problem import Linearised
-from isolux.types import Images, PerGalaxy, Rows, Tensor, Theta
+from isolux.types import Images, PerGalaxy, Rows, Tensor, Theta, Values
 
 CACHED_POINTS = 4 * 168 * 168
 """Points of the grids that are worked on at once on a CPU: measured best at 32 to 256 pixels a side."""
@@ -131,13 +131,18 @@ class ChiSquare:
         """Chi-square, or what is in its place, with priors (row,); differentiable."""
         galaxies = self.owner[rows]
         values = self.parameters.expand(theta, galaxies)
-        model = self.renderer.model(values / self.parameters.scale[galaxies], galaxies)
-        model = (model * self.weight[galaxies]).flatten(1)
-        cost, _, _ = self.loss.weigh(self._data(rows), model, galaxies)
+        cost, _, _ = self.loss.weigh(self._data(rows), self._model(values, galaxies), galaxies)
         if self.resample is not None:
             cost = cost * self.resample(rows).flatten(1)
         total = cost.sum(1, dtype=torch.float64)
         return total if self.priors is None else total + self.priors.cost(values, galaxies, self._draws(rows))
+
+    def residuals(self, theta: Theta, rows: Rows) -> Tensor:
+        """The loss's residuals (row, pixel), in units of the noise that it expects; zero where masked."""
+        galaxies = self.owner[rows]
+        model = self._model(self.parameters.expand(theta, galaxies), galaxies)
+        _, residual, _ = self.loss.weigh(self._data(rows), model, galaxies)
+        return torch.where(self.weight[galaxies].flatten(1) > 0, residual, 0.0)
 
     def linearise(self, theta: Theta, rows: Rows) -> Linearised:
         """Cost with gradient and J^T W J from the derivative images of the convolved scene."""
@@ -175,6 +180,11 @@ class ChiSquare:
         table, cost = self._table(design, galaxies, rows)
         turn = self.parameters.slot_jacobian(theta, values, galaxies) / scale[:, list(columns), None]
         return table, design.mix[:, 1:].transpose(1, 2) @ turn, cost
+
+    def _model(self, values: Values, galaxies: Rows) -> Tensor:
+        """Weighted models (row, pixel)."""
+        model = self.renderer.model(values / self.parameters.scale[galaxies], galaxies)
+        return (model * self.weight[galaxies]).flatten(1)
 
     def _data(self, rows: Rows) -> Tensor:
         """Weighted images (row, pixel)."""

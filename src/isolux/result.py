@@ -85,6 +85,10 @@ class Result:
         (galaxy, replicate, parameter): bootstrap replicates where they were asked for.
     n_effective : Tensor or None
         (galaxy,): where noise is correlated, how many parameters would take up as much of independent noise.
+    loss : Tensor or None
+        (galaxy,): what the loss makes of the good pixels, where it is not chi-square.
+    prior : Tensor or None
+        (galaxy,): what priors add to that, the sum of their squared residuals, where there are any.
     wcs : tuple
         An astropy WCS or None a galaxy.
     """
@@ -112,6 +116,8 @@ class Result:
     samples: Tensor | None = None
     wcs: tuple[Any, ...] = ()
     n_effective: PerGalaxy | None = None
+    loss: PerGalaxy | None = None
+    prior: PerGalaxy | None = None
 
     def __len__(self) -> int:
         return len(self.id)
@@ -163,12 +169,17 @@ class Result:
 
         Where noise is correlated, k is ``n_effective`` (Takeuchi 1976; Varin & Vidoni 2005, Biometrika 92, 519).
         """
-        return self.chi2 + 2 * self._penalised
+        return self._cost + 2 * self._penalised
 
     @property
     def bic(self) -> PerGalaxy:
         """Schwarz's criterion chi2 + k ln N (galaxy,), for Gaussian noise of known sigma; k as for ``aic``."""
-        return self.chi2 + self._penalised * torch.log(self.n_pixels.double().clamp_min(1))
+        return self._cost + self._penalised * torch.log(self.n_pixels.double().clamp_min(1))
+
+    @property
+    def _cost(self) -> PerGalaxy:
+        """Twice the negative logarithm of the likelihood but for a constant of the noise."""
+        return self.chi2 if self.loss is None else self.loss
 
     @property
     def _penalised(self) -> PerGalaxy:
@@ -261,6 +272,10 @@ def _fit_columns(result: Result) -> Iterator[CatalogueColumn]:
         "zero_point": (result.zero_point, "mag", "AB magnitude of one image unit"),
         "pixel_scale": (result.pixel_scale, "arcsec", "side of a pixel"),
     }
+    if result.loss is not None:
+        numbers["loss"] = (result.loss, "", "what the fit has minimised in place of chi2")
+    if result.prior is not None:
+        numbers["prior"] = (result.prior, "", "what priors add to that")
     if result.n_effective is not None:
         numbers["n_effective"] = (result.n_effective, "", "free parameters, by the noise that they take up")
     for name, (values, unit, meaning) in numbers.items():

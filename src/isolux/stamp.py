@@ -180,7 +180,8 @@ def _sigma(stamp: Stamp, image: np.ndarray) -> np.ndarray | None:
             return 1 / np.sqrt(np.broadcast_to(native(stamp.ivar), image.shape))
         if stamp.gain is not None and stamp.gain > 0:
             electrons = np.maximum(image + stamp.sky, max(stamp.sky, 0.0)) * stamp.gain
-            return np.sqrt(electrons + stamp.read_noise**2) / stamp.gain
+            variance = electrons + stamp.read_noise**2
+            return np.sqrt(np.where(variance == 0, 1.0, variance)) / stamp.gain
     return None
 
 

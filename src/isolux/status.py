@@ -23,6 +23,7 @@ class Status(IntEnum):
     BAD_START = 8, "a starting value is not finite or lies outside its bounds"
     RUNNING = 9, "not fitted yet"
     FAILED = 10, "an unexpected error ended the fit"
+    BAD_PRIOR = 11, "a prior cannot be used, or is not finite at the starting values"
 
     message: str
 

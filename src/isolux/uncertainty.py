@@ -13,7 +13,7 @@ from isolux.likelihood import ChiSquare
 from isolux.parameter_map import ParameterMap
 from isolux.solve import LevenbergMarquardt, Solution
 from isolux.solve.covariance import covariance
-from isolux.types import Images, Rows, Tensor, Theta
+from isolux.types import Images, PerGalaxy, Rows, Tensor, Theta
 
 AT_BOUND = 1e-6
 """How near to a bound, in typical changes, counts as on it."""
@@ -40,9 +40,16 @@ def free_covariance(problem: ChiSquare, rows: Rows, solution: Solution, at_bound
 
 
 def with_correlation(
-    problem: ChiSquare, rows: Rows, theta: Theta, free: Tensor, correlation: Images
+    problem: ChiSquare,
+    rows: Rows,
+    theta: Theta,
+    free: Tensor,
+    correlation: Images,
+    dispersion: PerGalaxy,
 ) -> tuple[Tensor, Tensor]:
     """What correlated noise makes of the covariance (row, free, free) of independent pixels.
+
+    ``dispersion`` (row,) is what the data's information was divided by.
 
     Returns
     -------
@@ -53,7 +60,7 @@ def with_correlation(
     """
     ended = torch.isfinite(theta).all(1)
     added = torch.zeros_like(free)
-    added[ended] = excess(problem, rows[ended], theta[ended], correlation)
+    added[ended] = excess(problem, rows[ended], theta[ended], correlation) / dispersion[ended][:, None, None]
     effective = theta.shape[1] + (torch.nan_to_num(free) * added).sum((1, 2))
     return corrected(free, added), effective
 

@@ -50,7 +50,7 @@ def loss_from(value: Any) -> Loss:
     if name not in LOSSES:
         raise unknown_name("loss", name, LOSSES)
     kind = LOSSES[name]
-    known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    known = [field.name for field in dataclasses.fields(kind)]
     for key in table:
         if key not in known:
             raise unknown_name(f"number of the loss {name}", key, known)

@@ -9,9 +9,10 @@ import torch
 
 from isolux.batch import Batch
 from isolux.errors import InputError
-from isolux.types import Images, PerGalaxy, Points, Rows, Tensor
+from isolux.types import Images, Points, Rows, Tensor
 
 
+@dataclasses.dataclass(frozen=True)
 class Loss(ABC):
     """Cost of each pixel, and the weighted least-squares problem that is tangent to it."""
 
@@ -42,11 +43,6 @@ class Loss(ABC):
         """A loss that leads near the minimum from where this one would not; None where none is needed."""
         return None
 
-    @property
-    def robust(self) -> bool:
-        """Whether pixels may be far off for reasons that sigma does not know."""
-        return False
-
     def weight(self, batch: Batch) -> Images:
         """What image and model are multiplied by (galaxy, y, x): 1 / sigma, zero where masked."""
         return torch.where(batch.mask, torch.zeros_like(batch.sigma), 1 / batch.sigma)
@@ -58,20 +54,6 @@ class Loss(ABC):
     def faults(self, batch: Batch) -> list[str]:
         """Why a galaxy cannot be fitted with it, one sentence a galaxy; empty where it can."""
         return [""] * len(batch)
-
-    def dispersion(self, residual: Points, good: Tensor, free: int) -> PerGalaxy:
-        """Variance (row,) of the fit over that of chi-square on Gaussian noise of the same sigma.
-
-        Parameters
-        ----------
-        residual : Tensor
-            (row, pixel): (data - model) / sigma at the best fit; zero where masked.
-        good : Tensor
-            (row, pixel) of bool: not masked.
-        free : int
-            Free parameters.
-        """
-        return residual.new_ones(len(residual), dtype=torch.float64)
 
 
 @dataclasses.dataclass(frozen=True)

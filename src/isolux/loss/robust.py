@@ -16,6 +16,7 @@ from isolux.loss.base import Loss, above_zero
 from isolux.types import PerGalaxy, Points, Rows, Tensor
 
 
+@dataclasses.dataclass(frozen=True)
 class RobustLoss(Loss):
     """A loss of r = (data - model) / sigma that grows more slowly than its square where |r| is large.
 
@@ -31,13 +32,18 @@ class RobustLoss(Loss):
     def score(self, residual: Points) -> tuple[Points, Points]:
         """Psi and its derivative at r (row, pixel)."""
 
-    @property
-    def robust(self) -> bool:
-        """Yes."""
-        return True
-
     def dispersion(self, residual: Points, good: Tensor, free: int) -> PerGalaxy:
-        """Mean of psi^2 over the squared mean of psi'."""
+        """Variance (row,) of the fit over that of chi-square on Gaussian noise of the same sigma.
+
+        Parameters
+        ----------
+        residual : Tensor
+            (row, pixel): (data - model) / sigma at the best fit.
+        good : Tensor
+            (row, pixel) of bool: not masked.
+        free : int
+            Free parameters.
+        """
         psi, slope = self.score(residual)
         number = good.sum(1).double()
         square = torch.where(good, psi * psi, 0.0).sum(1, dtype=torch.float64) / (number - free).clamp_min(1)
