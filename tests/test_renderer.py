@@ -48,7 +48,7 @@ def slopes_and_differences(scene, batch, step=1e-4):
     rows = torch.arange(len(batch))
     theta = parameters.to_theta(parameters.values)
     expanded = parameters.expand(theta, rows)
-    maps = renderer.model_and_slopes(expanded, rows, parameters.slots, len(parameters.slot_columns))
+    maps = renderer.design(expanded, rows, parameters.slots, len(parameters.slot_columns)).combined()
     turn = parameters.slot_jacobian(theta, expanded, rows)
     ours = torch.einsum("gsyx,gsf->gfyx", maps[:, 1:], turn)
     for k in range(parameters.n_free):
@@ -79,7 +79,7 @@ COMPONENTS = {
 
 @pytest.mark.parametrize("profile", COMPONENTS.values(), ids=COMPONENTS.keys())
 def test_derivatives_of_a_component(profile):
-    """2e-3: the core's window and low-pass kernel move with the galaxy in differences, not in the slopes."""
+    """2e-3: the light of an edge or a cusp that the grid does not carry moves in steps in the differences."""
     for name, ours, difference in slopes_and_differences(Scene(galaxy=profile), blank()):
         error = (ours - difference).abs().max() / difference.abs().max()
         assert error < 2e-3, f"{name}: {error:.1e}"
@@ -143,7 +143,10 @@ def test_flux_is_conserved():
 
 
 def test_light_outside_the_stamp_does_not_wrap_back():
-    """A large steep galaxy at the stamp's edge is the cut-out of the same galaxy in a larger stamp."""
+    """A large steep galaxy at the stamp's edge is the cut-out of the same galaxy in a larger stamp.
+
+    1e-5 of the maximum: the ripples of the core's limited band are cut at the canvas's edge.
+    """
     shape = {
         "magnitude": 16,
         "effective_radius": 40.0,
@@ -153,7 +156,7 @@ def test_light_outside_the_stamp_does_not_wrap_back():
     }
     small = draw(Scene(g=Sersic(x=3.0, y=28.0, **shape)), blank(size=(32, 32)))
     large = draw(Scene(g=Sersic(x=43.0, y=68.0, **shape)), blank(size=(112, 112)))
-    assert torch.allclose(small[0], large[0, 40:72, 40:72], rtol=1e-9)
+    assert (small[0] - large[0, 40:72, 40:72]).abs().max() < 1e-5 * small.max()
 
 
 def test_oversampled_psf_agrees_with_a_plain_one():

@@ -10,12 +10,15 @@ and the elliptical radius, with axis ratio q and boxiness B, is equation 2 of Ch
 
     r = (|a|^C + |b / q|^C)^(1/C),   C = B + 2
 
-Every radial profile I(r) has the same derivatives with respect to its centre, angle, axis ratio and boxiness;
-:func:`chain` turns dI/dr into all of them.
+Every radial profile I(r) has the same derivatives with respect to its angle, axis ratio and boxiness:
+:func:`moments` of dI/dr for an ellipse, :func:`chain` for a generalised one.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -36,6 +39,11 @@ class Ellipse:
     position_angle: Tensor
     boxiness: Tensor | None = None
 
+    def select(self, rows: slice) -> Ellipse:
+        """Some of the galaxies."""
+        boxiness = None if self.boxiness is None else self.boxiness[rows]
+        return Ellipse(self.x[rows], self.y[rows], self.axis_ratio[rows], self.position_angle[rows], boxiness)
+
 
 @dataclasses.dataclass(frozen=True)
 class Offsets:
@@ -47,12 +55,15 @@ class Offsets:
         Offset along the major axis, in pixels.
     stretched : Tensor
         Offset along the minor axis over the axis ratio, b / q.
+    square : Tensor
+        Sum of their squares: that of the radius of the ellipse without boxiness.
     radius : Tensor
         Elliptical radius in pixels.
     """
 
     major: Points
     stretched: Points
+    square: Points
     radius: Points
 
 
@@ -81,54 +92,65 @@ def pixel_offsets(ellipse: Ellipse, major: Points, minor: Points) -> tuple[Point
 def locate(ellipse: Ellipse, major: Points, minor: Points) -> Offsets:
     """Elliptical radius of positions given along the axes."""
     stretched = minor * (1 / ellipse.axis_ratio)
+    square = torch.addcmul(major * major, stretched, stretched)
     if ellipse.boxiness is None:
-        square = torch.addcmul(major * major, stretched, stretched)
         radius = torch.sqrt(square.clamp_min(SMALLEST_RADIUS**2))
     else:
         power = ellipse.boxiness + 2
         u, v = (offset.abs().clamp_min(SMALLEST_RADIUS) for offset in (major, stretched))
         radius = (u**power + v**power) ** (1 / power)
-    return Offsets(major, stretched, radius)
+    return Offsets(major, stretched, square, radius)
+
+
+def rotated(ellipse: Ellipse, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Components (galaxy, y, x) along the major and minor axis of vectors (x, y), such as frequencies."""
+    sin, cos = (number[..., None] for number in _sin_cos(ellipse))
+    return y * cos - x * sin, x * cos + y * sin
+
+
+def moments(offsets: Offsets, by_radius: Points, wanted: Sequence[str]) -> list[Points]:
+    """Maps (f'/r) c^2 for ``cc`` and (f'/r) a c for ``ac``, given f'/r (galaxy, point); c is b / q."""
+    outer = by_radius * offsets.stretched
+    other = {"cc": offsets.stretched, "ac": offsets.major}
+    return [outer * other[name] for name in wanted]
+
+
+def moment_factors(ellipse: Ellipse) -> dict[str, tuple[str, Tensor]]:
+    """Derivatives of f(r) by the ellipse's shape: for each parameter the moment, and its factor (galaxy, 1)."""
+    q = ellipse.axis_ratio
+    return {"axis_ratio": ("cc", -1 / q), "position_angle": ("ac", DEGREE * (1 / q - q))}
 
 
 def chain(ellipse: Ellipse, offsets: Offsets, slope: Points, wanted: set[str]) -> dict[str, Points]:
-    """Derivatives of I(r) with respect to the ellipse's parameters.
+    """Derivatives of f(r) with respect to the shape of a generalised ellipse.
 
     Parameters
     ----------
     ellipse : Ellipse
-        The component's geometry.
+        The component's geometry, with boxiness.
     offsets : Offsets
         Where the points are.
     slope : Tensor
-        (galaxy, point): dI/dr.
+        (galaxy, point): df/dr.
     wanted : set of str
-        Which of ``x``, ``y``, ``axis_ratio``, ``position_angle`` and ``boxiness`` are needed.
+        Which of ``axis_ratio``, ``position_angle`` and ``boxiness`` are needed.
 
     Returns
     -------
     dict of str to Tensor
-        dI/dp for each wanted parameter; per degree for the angle.
+        df/dp for each wanted parameter; per degree for the angle.
     """
+    assert ellipse.boxiness is not None
     a, c, r, q = offsets.major, offsets.stretched, offsets.radius, ellipse.axis_ratio
     maps: dict[str, Points] = {}
-    if ellipse.boxiness is None:
-        by_radius = slope / r
-        by_major, by_stretched = by_radius * a, by_radius * c
-    else:
-        power = ellipse.boxiness + 2
-        u, v = a.abs().clamp_min(SMALLEST_RADIUS), c.abs().clamp_min(SMALLEST_RADIUS)
-        by_major = slope * (u / r) ** (power - 1) * torch.sign(a)
-        by_stretched = slope * (v / r) ** (power - 1) * torch.sign(c)
-        if "boxiness" in wanted:
-            share = (u / r) ** power
-            logs = share * torch.log(u) + (1 - share) * torch.log(v)
-            maps["boxiness"] = slope * r * (logs - torch.log(r)) / power
-    sin, cos = _sin_cos(ellipse)
-    if "x" in wanted:
-        maps["x"] = torch.addcmul(by_major * sin, by_stretched, -cos / q)
-    if "y" in wanted:
-        maps["y"] = torch.addcmul(by_major * -cos, by_stretched, -sin / q)
+    power = ellipse.boxiness + 2
+    u, v = a.abs().clamp_min(SMALLEST_RADIUS), c.abs().clamp_min(SMALLEST_RADIUS)
+    by_major = slope * (u / r) ** (power - 1) * torch.sign(a)
+    by_stretched = slope * (v / r) ** (power - 1) * torch.sign(c)
+    if "boxiness" in wanted:
+        share = (u / r) ** power
+        logs = share * torch.log(u) + (1 - share) * torch.log(v)
+        maps["boxiness"] = slope * r * (logs - torch.log(r)) / power
     if "axis_ratio" in wanted:
         maps["axis_ratio"] = by_stretched * c * (-1 / q)
     if "position_angle" in wanted:
@@ -145,6 +167,12 @@ def superellipse_area(boxiness: Tensor) -> Tensor:
     power = boxiness + 2
     log_beta = 2 * torch.lgamma(1 / power) - torch.lgamma(2 / power)
     return 2 * torch.exp(log_beta) / (math.pi * power)
+
+
+def superellipse_area_slope(boxiness: Tensor) -> Tensor:
+    """Derivative of the logarithm of that area by the boxiness."""
+    power = boxiness + 2
+    return 2 * (torch.digamma(2 / power) - torch.digamma(1 / power)) / power**2 - 1 / power
 
 
 def wrap_angle(angle: Tensor, period: float) -> Tensor:

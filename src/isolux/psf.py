@@ -7,13 +7,22 @@ the pixel is not in the PSF, and multiplies its transform by the pixel's sinc; `
 PSF is sampled k times as finely as the image, and the model is then drawn on the finer grid.
 """
 
+from __future__ import annotations
+
 import dataclasses
+import math
 
 import torch
 
 from isolux.errors import InputError
 from isolux.types import Images, Maps, Points, Rows, Tensor
 
+FALL = (0.5, 0.75)
+"""Between these shares of the highest frequency the fall of a PSF's transform is measured."""
+NOTHING, STEEPEST = 1e-6, 10.0
+"""Below the first a transform has no fall that could be measured, and is taken to have the second."""
+STEEPER = 1.2
+"""A PSF with the pixel in it falls this much faster at the grid's highest frequency than where that is measured."""
 UNCONVOLVED_OVERSAMPLING = 5
 """Without a PSF the pixel alone blurs the model, which is drawn on a grid this many times finer."""
 
@@ -34,6 +43,8 @@ class Canvas:
         Grid points (y, x) in all: a size that transforms fast.
     transform : Tensor
         (galaxy or 1, size_y, size_x // 2 + 1): complex transform of the PSF, its centre at the origin.
+    decay : float
+        How fast the transforms fall with frequency: exp(-decay k), k in radians a grid spacing.
     """
 
     height: int
@@ -42,6 +53,7 @@ class Canvas:
     margin: tuple[int, int]
     size: tuple[int, int]
     transform: Tensor
+    decay: float
 
     @property
     def spacing(self) -> float:
@@ -68,17 +80,54 @@ class Canvas:
         grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
         return grid_x.reshape(1, -1), grid_y.reshape(1, -1)
 
-    def from_fourier(self, spectra: Tensor, rows: Rows) -> Maps:
-        """Maps (row, map, y, x) on the stamp, from the transforms of sharp ones: blurred by each row's PSF and cut."""
-        blurred = torch.fft.irfft2(spectra * self._transform(rows), s=self.size)
-        return self.cut(blurred)
+    def to_stamp(self, spectra: Tensor) -> Maps:
+        """The stamp's pixels (..., y, x) of the maps with these transforms (..., size_y, size_x // 2 + 1).
 
-    def cut(self, maps: Maps) -> Maps:
-        """The stamp's pixels (..., y, x) of maps on the grid."""
+        Columns are transformed first, so that rows beyond the stamp need not be; only every k-th point of an
+        oversampled grid is wanted, for which frequencies that are alike there are added beforehand.
+        """
         k, (top, left) = self.oversampling, self.margin
-        return maps[
-            ..., top : top + (self.height - 1) * k + 1 : k, left : left + (self.width - 1) * k + 1 : k
-        ]
+        if k > 1:
+            spectra = spectra.unflatten(-2, (k, -1)).sum(-3) / k
+        columns = torch.fft.ifft(spectra, dim=-2)[..., top // k : top // k + self.height, :]
+        maps = torch.fft.irfft(columns, n=self.size[1], dim=-1)
+        return maps[..., left : left + (self.width - 1) * k + 1 : k]
+
+    def phase(self, x: Tensor, y: Tensor) -> Tensor:
+        """Transform (row, size_y, size_x // 2 + 1) of points at x and y (row, 1); zero for those beyond the canvas."""
+        (top, left), real = self.origin, self.transform.real.dtype
+        inside = (x > left - 0.5) & (x < left + self.size[1] * self.spacing - 0.5)
+        inside &= (y > top - 0.5) & (y < top + self.size[0] * self.spacing - 0.5)
+        ky, kx = (k * self.spacing for k in self.frequencies())
+        down = self._wave(((y - top) / self.spacing).to(real)[..., None], ky) * inside.to(real)[..., None]
+        return down * self._wave(((x - left) / self.spacing).to(real)[..., None], kx)
+
+    def _wave(self, place: Tensor, k: Tensor) -> Tensor:
+        """Phases of points at a place in grid spacings, of k and of the frequency beyond pi that looks like it."""
+        weight, turn = share(k, self.decay), 2 * torch.pi * torch.sign(k)
+        direct = torch.polar(weight.expand_as(k * place), -k * place)
+        return direct + torch.polar((1 - weight).expand_as(k * place), (turn - k) * place)
+
+    def psf_of(self, rows: Rows) -> Tensor:
+        """Transform (row or 1, 1, size_y, size_x // 2 + 1) of each row's PSF."""
+        return self.transform[:, None] if len(self.transform) == 1 else self.transform[rows, None]
+
+    def finer(self, times: int) -> Canvas:
+        """The same canvas with so many times more points a side; the PSF's transform is not to be used on it."""
+        return dataclasses.replace(
+            self,
+            oversampling=self.oversampling * times,
+            margin=(self.margin[0] * times, self.margin[1] * times),
+            size=(self.size[0] * times, self.size[1] * times),
+        )
+
+    def coarser(self, spectra: Tensor, times: int) -> Tensor:
+        """Transforms on this canvas of maps drawn on the finer one: the frequencies that it has, and no others."""
+        if times == 1:
+            return spectra
+        tall, wide = self.size[0], self.size[1] // 2 + 1
+        ends = spectra[..., : tall // 2, :wide], spectra[..., -(tall // 2) :, :wide]
+        return torch.cat(ends, -2) / times**2
 
     def frequencies(self) -> tuple[Tensor, Tensor]:
         """Angular frequencies a pixel (size_y, 1) and (1, size_x // 2 + 1) of the transform."""
@@ -86,9 +135,6 @@ class Canvas:
         ky = torch.fft.fftfreq(self.size[0], d=self.spacing, device=real.device, dtype=real.dtype)
         kx = torch.fft.rfftfreq(self.size[1], d=self.spacing, device=real.device, dtype=real.dtype)
         return 2 * torch.pi * ky[:, None], 2 * torch.pi * kx[None, :]
-
-    def _transform(self, rows: Rows) -> Tensor:
-        return self.transform[:, None] if len(self.transform) == 1 else self.transform[rows, None]
 
 
 def make_canvas(
@@ -120,6 +166,7 @@ def make_canvas(
     InputError
         For an even-sized PSF or an oversampling below 1.
     """
+    alone = psf is None
     if psf is None:
         oversampling, includes_pixel = UNCONVOLVED_OVERSAMPLING, False
         side = oversampling + 2
@@ -130,26 +177,52 @@ def make_canvas(
     tall, wide = psf.shape[1:]
     if tall % 2 == 0 or wide % 2 == 0:
         raise InputError("the PSF must have an odd number of rows and columns", (tall, wide))
-    margin = (tall // 2, wide // 2)
-    drawn = ((height - 1) * oversampling + 1, (width - 1) * oversampling + 1)
-    size = (fast_size(drawn[0] + 2 * margin[0]), fast_size(drawn[1] + 2 * margin[1]))
+    half = (tall // 2, wide // 2)
+    margin = (
+        math.ceil(half[0] / oversampling) * oversampling,
+        math.ceil(half[1] / oversampling) * oversampling,
+    )
+    size = (
+        oversampling * fast_size(height + (margin[0] + half[0]) / oversampling),
+        oversampling * fast_size(width + (margin[1] + half[1]) / oversampling),
+    )
     field = psf.new_zeros(len(psf), max(size[0], tall), max(size[1], wide))
     field[:, :tall, :wide] = psf
-    field = torch.roll(field, (-margin[0], -margin[1]), dims=(1, 2))
+    field = torch.roll(field, (-half[0], -half[1]), dims=(1, 2))
     transform = torch.fft.rfft2(field.double(), s=size)
     if not includes_pixel:
         fy = torch.fft.fftfreq(size[0], d=1 / oversampling, dtype=torch.float64, device=psf.device)
         fx = torch.fft.rfftfreq(size[1], d=1 / oversampling, dtype=torch.float64, device=psf.device)
         transform = transform * torch.sinc(fy)[:, None] * torch.sinc(fx)[None, :]
     complex_dtype = torch.complex64 if like.dtype == torch.float32 else torch.complex128
-    return Canvas(
-        height, width, oversampling, margin, size, transform.to(device=like.device, dtype=complex_dtype)
+    transform = transform.to(device=like.device, dtype=complex_dtype)
+    decay = STEEPEST if alone else _decay(transform) * (STEEPER if includes_pixel else 1.0)
+    return Canvas(height, width, oversampling, margin, size, transform, decay)
+
+
+def _decay(transform: Tensor) -> float:
+    """How fast the transforms of PSFs fall with frequency, from a half to three quarters of the grid's highest."""
+    tall, wide = transform.shape[1], 2 * (transform.shape[2] - 1)
+    near, far = (
+        (transform[:, 0, round(wide * part / 2)] * transform[:, round(tall * part / 2), 0]).abs().sqrt()
+        for part in FALL
     )
+    fall = torch.log(near.clamp_min(NOTHING) / far.clamp_min(NOTHING)) / (torch.pi * (FALL[1] - FALL[0]))
+    fall = torch.where(far > NOTHING, fall.clamp(0.5, STEEPEST), STEEPEST)
+    return round(float(fall.median()), 1)
 
 
-def fast_size(length: int) -> int:
+def share(k: Tensor, decay: float) -> Tensor:
+    """How much of the transform of a sampled PSF at k (radians a spacing) is its own, not that of 2 pi - k.
+
+    Samples cannot tell the two apart; a transform that falls as exp(-decay k) has 1 / (1 + exp(-2 decay (pi - k))).
+    """
+    return torch.sigmoid(2 * decay * (torch.pi - k.abs()))
+
+
+def fast_size(length: float) -> int:
     """The next length whose only prime factors are 2, 3, 5 and 7, and which is even: fast to transform."""
-    candidate = length + length % 2
+    candidate = 2 * math.ceil(length / 2)
     while True:
         rest = candidate
         for prime in (2, 3, 5, 7):

@@ -2,32 +2,30 @@
 
 The way of the light:
 
-    radial profiles    I(r) on the grid + its cusp by quadrature   (profiles, geometry, core)
-    point sources      a phase in Fourier space
+    radial profiles    maps on the grid + the transform of the core   (radial, core)
     image profiles     I(x, y) on the grid
-         -> one multiplication by the PSF's transform               (psf)
+         -> transformed, point sources added as a phase
+         -> one multiplication by the PSF's transform                  (psf)
          -> cut to the stamp -> + components that no PSF blurs (sky)
+
+A derivative by a magnitude is a multiple of the component's image, one by the position is the image's slope, and
+those by shape and flux share terms. So images are kept as a :class:`Design`: few maps, and how to mix them.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
-from isolux import core
+from isolux import radial
 from isolux.batch import Batch
 from isolux.errors import unknown_name
-from isolux.geometry import Ellipse, Offsets, chain, grid_offsets, locate, superellipse_area
 from isolux.profiles.base import ImageProfile, PointProfile, Profile, RadialProfile
 from isolux.psf import Canvas, make_canvas
-from isolux.types import Images, Maps, Points, Rows, Tensor, Values
-
-LN10_04 = 0.4 * math.log(10)
-NEARLY_ZERO = 1e-30
-"""Stands for an amplitude of zero where slopes are expressed as shares of it."""
+from isolux.radial import LN10_04
+from isolux.types import Images, Maps, Rows, Tensor, Values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,15 +37,23 @@ class _Part:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Drawn:
-    """A component's brightness and derivative images by parameter name, before they are put together.
+class _Layer:
+    """A component's maps, as transforms before the PSF or, if no PSF blurs it, as they are.
 
-    ``deposit`` holds what is still to be added to them: the total first, then the slopes in order.
+    Attributes
+    ----------
+    maps : Tensor
+        (row, map, ky, kx) or (row, map, y, x).
+    mix : dict
+        Parameter -> {number of the map: coefficient (row,)}.
+    intensity : Tensor
+        (row,): what the first map is multiplied by in the model.
     """
 
-    total: Tensor
-    slopes: dict[str, Tensor]
-    deposit: core.Deposit | None = None
+    part: _Part
+    maps: Tensor
+    mix: dict[str, dict[int, Tensor]]
+    intensity: Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,14 +64,24 @@ class Design:
 
     Attributes
     ----------
-    maps : Tensor
-        (row, map, y, x).
+    groups : tuple of Tensor
+        (row, map, y, x) each: the maps in order.
     mix : Tensor
         (row, 1 + slot, map), float64.
     """
 
-    maps: Maps
+    groups: tuple[Maps, ...]
     mix: Tensor
+
+    @property
+    def count(self) -> int:
+        """Number of maps."""
+        return self.mix.shape[2]
+
+    def combined(self) -> Maps:
+        """Model and derivatives (row, 1 + slot, y, x)."""
+        maps = torch.cat(self.groups, 1)
+        return torch.einsum("rsk,rkyx->rsyx", self.mix.to(maps.dtype), maps)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,17 +135,23 @@ class Renderer:
 
     def model(self, values: Values, rows: Rows) -> Images:
         """Model images (row, y, x) of parameter values (row, parameter); differentiable."""
-        slots = (None,) * values.shape[1]
-        return self.model_and_slopes(values, rows, slots, 0)[:, 0]
+        size = (self.canvas.height, self.canvas.width)
+        image = torch.zeros(len(rows), *size, dtype=self.dtype, device=rows.device)
+        light: list[Tensor] = []
+        for part in self.parts:
+            layer = self._layer(part, values, rows, set())
+            drawn = layer.maps[:, 0] * layer.intensity.to(self.dtype)[:, None, None]
+            if part.profile.convolved:
+                light.append(drawn)
+            else:
+                image = image + drawn
+        if light:
+            total = torch.stack(light).sum(0) if len(light) > 1 else light[0]
+            image = image + self.canvas.to_stamp(total * self.canvas.psf_of(rows)[:, 0])
+        return image
 
     def design(self, values: Values, rows: Rows, slots: Sequence[int | None], count: int) -> Design:
-        """Model and derivatives as mixtures of maps; arguments as for :meth:`model_and_slopes`."""
-        maps = self.model_and_slopes(values, rows, slots, count)
-        mix = torch.eye(1 + count, dtype=torch.float64, device=maps.device)
-        return Design(maps, mix.expand(len(rows), -1, -1))
-
-    def model_and_slopes(self, values: Values, rows: Rows, slots: Sequence[int | None], count: int) -> Maps:
-        """Model and derivative images (row, 1 + slot, y, x).
+        """Model and derivatives as mixtures of maps.
 
         Parameters
         ----------
@@ -142,147 +164,71 @@ class Renderer:
         count : int
             Number of slots.
         """
-        sharp: dict[int, Tensor] = {}
-        cores: list[tuple[core.Deposit, list[int]]] = []
-        spectra: dict[int, Tensor] = {}
-        plain: dict[int, Tensor] = {}
+        blurred: list[_Layer] = []
+        plain: list[_Layer] = []
         for part in self.parts:
-            named = {name: values[:, columns] for name, columns in part.columns.items()}
-            slot_of = {name: slots[columns.start] for name, columns in part.columns.items()}
-            wanted = {name for name, slot in slot_of.items() if slot is not None}
-            match part.profile:
-                case RadialProfile() as profile:
-                    drawn, target = self._radial(profile, named, wanted, rows), sharp
-                case PointProfile() as profile:
-                    drawn, target = self._point(profile, named, wanted, rows), spectra
-                case ImageProfile() as profile:
-                    drawn = self._plane(profile, named, wanted, rows)
-                    target = sharp if profile.convolved else plain
-            places = [0, *(1 + (slot_of[name] or 0) for name in drawn.slopes)]
-            for place, image in zip(places, (drawn.total, *drawn.slopes.values()), strict=True):
-                _accumulate(target, place, image)
-            if drawn.deposit is not None:
-                cores.append((drawn.deposit, places))
-        return self._assemble(_planes(sharp, cores), spectra, plain, rows, 1 + count)
+            wanted = {name for name, columns in part.columns.items() if slots[columns.start] is not None}
+            layer = self._layer(part, values, rows, wanted)
+            (blurred if part.profile.convolved else plain).append(layer)
+        mixer = _Mixer(slots, count)
+        groups = [self._blur(blurred, mixer, rows)] if blurred else []
+        for layer in plain:
+            mixer.add(layer)
+            groups.append(layer.maps)
+        return Design(tuple(groups), mixer.matrix(len(rows), rows.device))
 
-    def _assemble(
-        self,
-        sharp: tuple[list[int], Tensor | None],
-        spectra: dict[int, Tensor],
-        plain: dict[int, Tensor],
-        rows: Rows,
-        count: int,
-    ) -> Maps:
-        """Convolve what the PSF blurs, add what it does not."""
-        places, planes = sharp
-        if planes is not None:
-            transformed = torch.fft.rfft2(planes)
-            if not spectra:
-                blurred, drawn = places, self.canvas.from_fourier(transformed, rows)
-            for position, place in enumerate(places if spectra else []):
-                _accumulate(spectra, place, transformed[:, position])
-        if spectra:
-            blurred = sorted(spectra)
-            drawn = self.canvas.from_fourier(torch.stack([spectra[k] for k in blurred], 1), rows)
-        if planes is None and not spectra:
-            blurred = []
-        if len(blurred) == count:
-            maps = drawn
-        else:
-            size = (self.canvas.height, self.canvas.width)
-            maps = torch.zeros(len(rows), count, *size, dtype=self.dtype, device=rows.device)
-            for position, place in enumerate(blurred):
-                maps[:, place] = drawn[:, position]
-        for place, image in plain.items():
-            maps[:, place] += image
-        return maps
+    def _blur(self, layers: Sequence[_Layer], mixer: _Mixer, rows: Rows) -> Maps:
+        """Maps on the stamp of the layers that the PSF blurs, then the slopes of their light by position."""
+        psf = self.canvas.psf_of(rows)
+        first = [mixer.add(layer) for layer in layers]
+        moves = mixer.moves(layers, first)
+        spectra = layers[0].maps.new_empty(len(rows), mixer.count, *psf.shape[2:])
+        for layer, at in zip(layers, first, strict=True):
+            torch.mul(layer.maps, psf, out=spectra[:, at : at + layer.maps.shape[1]])
+        ky, kx = self.canvas.frequencies()
+        for at, (axis, sources) in moves.items():
+            wave = -1j * (kx if axis == "x" else ky)
+            for number, (place, intensity) in enumerate(sources):
+                moved = spectra[:, place] * (wave * intensity.to(self.dtype)[:, None, None])
+                if number == 0:
+                    spectra[:, at] = moved
+                else:
+                    spectra[:, at] += moved
+        return self.canvas.to_stamp(spectra)
 
-    def _radial(
-        self, profile: RadialProfile, named: Mapping[str, Tensor], wanted: set[str], rows: Rows
-    ) -> _Drawn:
-        scale, scale_slopes = self._amplitude(profile, named, wanted, rows)
-        low = {name: value.to(self.dtype) for name, value in named.items()}
-        boxiness = low["boxiness"] if profile.has_boxiness else None
-        ellipse = Ellipse(low["x"], low["y"], low["axis_ratio"], low["position_angle"], boxiness)
-        shape = {parameter.name: low[parameter.name] for parameter in profile.parameters}
-        nodes = core.nodes_around(ellipse, self.canvas.spacing, self.dtype)
-        y_axis, x_axis = self.canvas.axes()
-        on_grid = locate(ellipse, *grid_offsets(ellipse, x_axis, y_axis))
-        at_nodes = locate(ellipse, nodes.major, nodes.minor)
-        complement = core.window_complement(ellipse, on_grid, nodes.scale)
-        brightness = _Brightness(profile, shape, ellipse, scale_slopes, wanted)
-        total, slopes = brightness.at(on_grid, scale * complement, scale)
-        core_total, core_slopes = brightness.at(at_nodes, scale, scale)
-        light = torch.stack([core_total, *(core_slopes[name] for name in slopes)], 1)
-        size = self.canvas.size
-        return _Drawn(
-            total.unflatten(1, size),
-            {name: image.unflatten(1, size) for name, image in slopes.items()},
-            core.deposit(self.canvas, ellipse, nodes, light),
-        )
-
-    def _amplitude(
-        self, profile: RadialProfile, named: Mapping[str, Tensor], wanted: set[str], rows: Rows
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Factor (row, 1) that turns f(r) into surface brightness, and its derivatives."""
-        amplitude = named[profile.amplitude]
-        if profile.amplitude == "intensity":
-            one = torch.ones_like(amplitude, dtype=self.dtype)
-            scale = torch.where(amplitude == 0, NEARLY_ZERO, amplitude).to(self.dtype)
-            return scale, {"intensity": one} if "intensity" in wanted else {}
-        shape = [parameter.name for parameter in profile.parameters]
-        factors = {name: named[name] for name in [*shape, "axis_ratio"] if name in wanted}
-        if profile.has_boxiness and "boxiness" in wanted:
-            factors["boxiness"] = named["boxiness"]
-        logarithm, by_factor = _log_slopes(lambda v: self._log_total(profile, {**named, **v}), factors)
-        total = torch.exp(logarithm)
-        if profile.amplitude == "magnitude":
-            flux = 10 ** (-0.4 * (amplitude - self.zero_point[rows, None]))
-            by_amplitude = -LN10_04 * flux / total
-        else:
-            flux, by_amplitude = amplitude, 1 / total
-        scale = torch.where(flux == 0, NEARLY_ZERO, flux / total)
-        slopes = {name: -scale * slope for name, slope in by_factor.items()}
-        if profile.amplitude in wanted:
-            slopes[profile.amplitude] = by_amplitude
-        return scale.to(self.dtype), {name: slope.to(self.dtype) for name, slope in slopes.items()}
-
-    @staticmethod
-    def _log_total(profile: RadialProfile, named: Mapping[str, Tensor]) -> Tensor:
-        """Logarithm of the flux (row, 1) at unit intensity."""
-        shape = {parameter.name: named[parameter.name] for parameter in profile.parameters}
-        total = profile.total(**shape) * named["axis_ratio"]
-        if profile.has_boxiness:
-            total = total * superellipse_area(named["boxiness"])
-        return torch.log(total)
+    def _layer(self, part: _Part, values: Values, rows: Rows, wanted: set[str]) -> _Layer:
+        named = {name: values[:, columns] for name, columns in part.columns.items()}
+        match part.profile:
+            case RadialProfile() as profile:
+                zero_point = self.zero_point[rows, None]
+                canvas = self.canvas.finer(profile.fineness)
+                sheet = radial.draw(profile, named, wanted, zero_point, canvas, self.dtype)
+                spectrum = self.canvas.coarser(sheet.spectrum(canvas), profile.fineness)
+                return _Layer(part, spectrum, sheet.mix, sheet.intensity)
+            case PointProfile() as profile:
+                return self._point(part, profile, named, wanted, rows)
+            case ImageProfile() as profile:
+                return self._plane(part, profile, named, wanted, rows)
+        raise AssertionError(part.profile)
 
     def _point(
-        self, profile: PointProfile, named: Mapping[str, Tensor], wanted: set[str], rows: Rows
-    ) -> _Drawn:
-        ky, kx = self.canvas.frequencies()
-        top, left = self.canvas.origin
-        x, y = ((named[n] - start).to(self.dtype)[..., None] for n, start in (("x", left), ("y", top)))
-        wave = torch.polar(torch.ones_like(ky * y), -ky * y) * torch.polar(torch.ones_like(kx * x), -kx * x)
+        self, part: _Part, profile: PointProfile, named: Mapping[str, Tensor], wanted: set[str], rows: Rows
+    ) -> _Layer:
+        wave = self.canvas.phase(named["x"], named["y"]) * self.canvas.oversampling**2
         amplitude = named[profile.amplitude]
-        cells = self.canvas.oversampling**2
+        mix: dict[str, dict[int, Tensor]] = {}
         if profile.amplitude == "magnitude":
             amplitude = 10 ** (-0.4 * (amplitude - self.zero_point[rows, None]))
-        flux = (amplitude * cells).to(self.dtype)[..., None]
-        total = flux * wave
-        slopes = {}
-        if "x" in wanted:
-            slopes["x"] = total * (-1j * kx)
-        if "y" in wanted:
-            slopes["y"] = total * (-1j * ky)
-        if "magnitude" in wanted:
-            slopes["magnitude"] = -LN10_04 * total
-        if "flux" in wanted:
-            slopes["flux"] = cells * wave
-        return _Drawn(total, slopes)
+            slope = -LN10_04 * amplitude
+        else:
+            slope = torch.ones_like(amplitude)
+        if profile.amplitude in wanted:
+            mix[profile.amplitude] = {0: slope[:, 0]}
+        return _Layer(part, wave[:, None], mix, amplitude[:, 0])
 
     def _plane(
-        self, profile: ImageProfile, named: Mapping[str, Tensor], wanted: set[str], rows: Rows
-    ) -> _Drawn:
+        self, part: _Part, profile: ImageProfile, named: Mapping[str, Tensor], wanted: set[str], rows: Rows
+    ) -> _Layer:
         low = {name: value.to(self.dtype) for name, value in named.items()}
         size = self.canvas.size if profile.convolved else (self.canvas.height, self.canvas.width)
         if profile.convolved:
@@ -294,72 +240,57 @@ class Renderer:
         if profile.from_centre:
             centre = self.centre[rows].to(self.dtype)
             x, y = x - centre[:, :1], y - centre[:, 1:]
-        if not wanted:
-            f = profile.brightness(x, y, **low)
-            return _Drawn(f.expand_as(x).unflatten(1, size), {})
-        f, slopes = profile.slopes(x, y, low, wanted)
-        return _Drawn(
-            f.unflatten(1, size), {name: image.unflatten(1, size) for name, image in slopes.items()}
-        )
+        if wanted:
+            f, slopes = profile.slopes(x, y, low, wanted)
+        else:
+            f, slopes = profile.brightness(x, y, **low).expand_as(x), {}
+        maps = torch.stack([f, *slopes.values()], 1).unflatten(2, size)
+        one = torch.ones(len(rows), dtype=torch.float64, device=rows.device)
+        mix = {name: {1 + k: one} for k, name in enumerate(slopes)}
+        return _Layer(part, torch.fft.rfft2(maps) if profile.convolved else maps, mix, one)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Brightness:
-    """Surface brightness of a radial profile, and its derivatives, at any points."""
+class _Mixer:
+    """Collects how the maps of all layers make up the model and its derivatives."""
 
-    profile: RadialProfile
-    shape: Mapping[str, Tensor]
-    ellipse: Ellipse
-    scale_slopes: Mapping[str, Tensor]
-    wanted: set[str]
+    def __init__(self, slots: Sequence[int | None], count: int) -> None:
+        self.slots, self.slot_count = slots, count
+        self.count = 0
+        self.entries: list[tuple[int, int, Tensor]] = []
 
-    def at(self, offsets: Offsets, weight: Tensor, scale: Tensor) -> tuple[Points, dict[str, Points]]:
-        """Brightness times ``weight``, which is the amplitude ``scale`` times any function of position."""
-        if not self.wanted:
-            return weight * self.profile.brightness(offsets.radius, **self.shape), {}
-        f, by_radius, by_shape = self.profile.slopes(
-            offsets.radius, self.shape, self.wanted & set(self.shape)
-        )
-        light = weight * f
-        slopes = {name: weight * image for name, image in by_shape.items()}
-        by_ellipse = self.wanted & {"x", "y", "axis_ratio", "position_angle", "boxiness"}
-        if by_ellipse:
-            slopes |= chain(self.ellipse, offsets, weight * by_radius, by_ellipse)
-        for name, slope in self.scale_slopes.items():
-            share = slope / scale
-            slopes[name] = torch.addcmul(slopes[name], light, share) if name in slopes else light * share
-        return light, slopes
+    def add(self, layer: _Layer) -> int:
+        """Number the maps of a layer; the number of the first."""
+        first = self.count
+        self.count += layer.maps.shape[1]
+        self.entries.append((0, first, layer.intensity))
+        for name, terms in layer.mix.items():
+            slot = self.slots[layer.part.columns[name].start]
+            assert slot is not None
+            self.entries += [(1 + slot, first + k, coefficient) for k, coefficient in terms.items()]
+        return first
 
+    def moves(
+        self, layers: Sequence[_Layer], first: Sequence[int]
+    ) -> dict[int, tuple[str, list[tuple[int, Tensor]]]]:
+        """A map for each slot of a position: its number -> axis, and (number, intensity) of the light it moves."""
+        by_slot: dict[int, tuple[str, list[tuple[int, Tensor]]]] = {}
+        for layer, at in zip(layers, first, strict=True):
+            if isinstance(layer.part.profile, ImageProfile):
+                continue
+            for axis in ("x", "y"):
+                slot = self.slots[layer.part.columns[axis].start]
+                if slot is not None:
+                    by_slot.setdefault(slot, (axis, []))[1].append((at, layer.intensity))
+        moves = {}
+        for slot, move in by_slot.items():
+            moves[self.count] = move
+            self.entries.append((1 + slot, self.count, torch.ones_like(move[1][0][1])))
+            self.count += 1
+        return moves
 
-def _log_slopes(
-    function: Callable[[dict[str, Tensor]], Tensor], values: dict[str, Tensor]
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """A function of per-galaxy numbers, and its derivative for each of them, all galaxies at once."""
-    if not values:
-        return function({}), {}
-    with torch.enable_grad():
-        leaves = {name: value.detach().requires_grad_() for name, value in values.items()}
-        result = function(leaves)
-        slopes = torch.autograd.grad(result.sum(), list(leaves.values()))
-    return result.detach(), dict(zip(leaves, slopes, strict=True))
-
-
-def _planes(
-    sharp: Mapping[int, Tensor], cores: Sequence[tuple[core.Deposit, list[int]]]
-) -> tuple[list[int], Tensor | None]:
-    """The grid maps in order of their places, with the light of the cores added."""
-    if not sharp:
-        return [], None
-    places = sorted(sharp)
-    planes = torch.stack([sharp[place] for place in places], 1)
-    flat = planes.flatten(1)
-    cells = planes.shape[2] * planes.shape[3]
-    for light, at in cores:
-        offset = torch.tensor([places.index(place) * cells for place in at], device=flat.device)
-        index = light.cell[:, None, :] + offset[None, :, None]
-        flat.scatter_add_(1, index.flatten(1), light.light.flatten(1))
-    return places, planes
-
-
-def _accumulate(images: dict[int, Tensor], key: int, image: Tensor) -> None:
-    images[key] = images[key] + image if key in images else image
+    def matrix(self, rows: int, device: torch.device) -> Tensor:
+        """The mix (row, 1 + slot, map)."""
+        mix = torch.zeros(rows, 1 + self.slot_count, self.count, dtype=torch.float64, device=device)
+        for row, column, coefficient in self.entries:
+            mix[:, row, column] += coefficient
+        return mix

@@ -69,6 +69,7 @@ class King(RadialProfile):
     """The empirical King profile: globular clusters and dwarf spheroidals."""
 
     parameters = (CORE_RADIUS, TRUNCATION_RADIUS, ALPHA)
+    fineness = 3
 
     def brightness(self, r: Points, core_radius: Tensor, truncation_radius: Tensor, alpha: Tensor) -> Points:
         """e^(-L) w^alpha, zero beyond r_t."""

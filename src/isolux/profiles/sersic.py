@@ -7,6 +7,7 @@ F    = 2 pi q r_e^2 n e^b b^(-2n) Gamma(2n) I_e / r_box
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -53,28 +54,40 @@ def _fit_b() -> np.ndarray:
 
 
 _B_SERIES = _fit_b()
-_SLOPE_SERIES = np.polynomial.chebyshev.chebder(_B_SERIES)
 
 
 def sersic_b(n: Tensor) -> Tensor:
     """b(n) for Sérsic indices from 0.1 to 20, to 1e-8 or better; differentiable."""
-    return n * _series(n, _B_SERIES)
+    return n * _series(n)[..., 0]
 
 
 def sersic_b_slope(n: Tensor) -> Tensor:
     """db/dn."""
-    low, high = (math.log(end) for end in _INDEX_RANGE)
-    by_log = _series(n, _SLOPE_SERIES) * 2 / (high - low)
-    return _series(n, _B_SERIES) + by_log
+    return b_and_slope(n)[1]
 
 
-def _series(n: Tensor, coefficients: np.ndarray) -> Tensor:
-    """Chebyshev series in log n, scaled to the range of indices."""
+def b_and_slope(n: Tensor) -> tuple[Tensor, Tensor]:
+    """b(n) and db/dn."""
+    over, by_log = _series(n).unbind(-1)
+    return n * over, over + by_log
+
+
+def _series(n: Tensor) -> Tensor:
+    """The ratio b / n and its derivative by log n (..., 2): Chebyshev series in log n."""
     low, high = (math.log(end) for end in _INDEX_RANGE)
-    series = torch.tensor(coefficients.tolist(), dtype=n.dtype, device=n.device)
-    order = torch.arange(len(coefficients), dtype=n.dtype, device=n.device)
+    order, coefficients = _series_on(n.dtype, n.device)
     angle = torch.acos(torch.clamp((2 * torch.log(n) - (high + low)) / (high - low), -0.9999999, 0.9999999))
-    return (torch.cos(angle[..., None] * order) * series).sum(-1)
+    return torch.cos(angle[..., None] * order) @ coefficients
+
+
+@lru_cache(maxsize=8)
+def _series_on(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Orders (order,) and coefficients (order, 2)."""
+    low, high = (math.log(end) for end in _INDEX_RANGE)
+    slope = np.append(np.polynomial.chebyshev.chebder(_B_SERIES) * 2 / (high - low), 0.0)
+    both = torch.as_tensor(np.stack([_B_SERIES, slope], 1))
+    order = torch.arange(len(_B_SERIES))
+    return order.to(device=device, dtype=dtype), both.to(device=device, dtype=dtype)
 
 
 class Sersic(RadialProfile):
@@ -94,12 +107,24 @@ class Sersic(RadialProfile):
         logarithm = b - 2 * n * torch.log(b) + torch.lgamma(2 * n)
         return 2 * math.pi * effective_radius**2 * n * torch.exp(logarithm)
 
+    def log_total(self, shape: Mapping[str, Tensor], wanted: set[str]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Closed forms: d/d(r_e) = 2 / r_e, d/dn = b' (1 - 2n / b) - 2 log b + 2 psi(2n) + 1 / n."""
+        radius, n = shape["effective_radius"], shape["sersic_index"]
+        b, by_n = b_and_slope(n)
+        log_b = torch.log(b)
+        total = b - 2 * n * log_b + torch.lgamma(2 * n) + torch.log(2 * math.pi * n * radius**2)
+        slopes = {
+            "effective_radius": 2 / radius,
+            "sersic_index": by_n * (1 - 2 * n / b) - 2 * log_b + 2 * torch.digamma(2 * n) + 1 / n,
+        }
+        return total, {name: slopes[name] for name in wanted}
+
     def slopes(
         self, r: Points, shape: Mapping[str, Tensor], wanted: set[str]
     ) -> tuple[Points, Points, dict[str, Points]]:
         """Closed forms, with t = (r/r_e)^(1/n): f' = -f b t / (n r)."""
         radius, n = shape["effective_radius"], shape["sersic_index"]
-        b, by_n = sersic_b(n), sersic_b_slope(n)
+        b, by_n = b_and_slope(n)
         logarithm = torch.log(r * (1 / radius))
         t = torch.exp(logarithm * (1 / n))
         f = torch.exp(torch.addcmul(b, t, -b))
