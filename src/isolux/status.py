@@ -58,6 +58,7 @@ class Flag(IntFlag):
     NOT_LINEARISED = 4096
     PSF_UNDERSAMPLED = 8192
     GPU_LOST = 16384
+    NOT_QUADRATIC = 32768
 
     @property
     def messages(self) -> list[str]:
@@ -81,6 +82,7 @@ FLAG_MESSAGES: dict[Flag, str] = {
     Flag.NOT_LINEARISED: "no covariance: free vectors or too many free parameters for a matrix of all pairs",
     Flag.PSF_UNDERSAMPLED: "the PSF is undersampled: give an oversampled one",
     Flag.GPU_LOST: "fitted on the CPU, because the GPU was lost",
+    Flag.NOT_QUADRATIC: "errors are approximate (chi-square is no quadratic): use the bootstrap or the sampler",
 }
 
 
