@@ -66,3 +66,9 @@ def drizzled(width: int = 4) -> np.ndarray:
     kernel = np.minimum(np.arange(1, width + 1), np.arange(width, 0, -1)).astype(float)
     line = np.correlate(kernel, kernel, "full")
     return np.outer(line, line) / line.max() ** 2
+
+
+def first_use() -> None:
+    """Have PyTorch give the warnings of its first use, which ``pytest.warns`` would otherwise pass on as errors."""
+    ones = np.ones((1, 8, 8))
+    isolux.fit(isolux.Batch.from_arrays(ones, sigma=ones), isolux.Scene(galaxy=isolux.Exponential()))

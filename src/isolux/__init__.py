@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from isolux.batch import Batch as Batch
+    from isolux.errors import FitWarning as FitWarning
     from isolux.errors import InputError as InputError
     from isolux.errors import MissingExtra as MissingExtra
     from isolux.fit import fit as fit
@@ -54,7 +55,7 @@ except PackageNotFoundError:  # a source tree on the path, not installed
 
 _HOMES = {
     "batch": "Batch",
-    "errors": "InputError MissingExtra",
+    "errors": "FitWarning InputError MissingExtra",
     "fit": "fit",
     "io.catalogue": "read_catalogue write_catalogue",
     "io.source": "StampSource",

@@ -28,6 +28,10 @@ class InputError(ValueError):
         super().__init__(text)
 
 
+class FitWarning(UserWarning):
+    """Something that concerns more than one galaxy and does not keep the fit from going on."""
+
+
 class MissingExtra(ImportError):
     """An optional library is not installed; the message names the extra that brings it."""
 

@@ -1,33 +1,32 @@
 """The way of a sample: stamps -> starting values -> fit -> image blocks -> catalogue. Read this first.
 
-:func:`measure` reads a sample batch by batch (:mod:`isolux.io.stream`), fits each (:mod:`isolux.fit`), and has its
-rows on disk before it goes on (:mod:`isolux.io.catalogue`), so that a killed run loses a batch at most and
-``resume`` takes it up again. Nothing that one galaxy does ends the run (:mod:`isolux.isolate`).
+:func:`measure` reads a sample batch by batch (:mod:`isolux.io.stream`), fits each (:mod:`isolux.task`), in this
+process or in several (:mod:`isolux.workers`), and has its rows on disk before it goes on
+(:mod:`isolux.io.catalogue`), so that a killed run loses a few batches at most and ``resume`` takes it up again.
+Nothing that one galaxy does ends the run (:mod:`isolux.isolate`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
+import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
+from math import prod
 from pathlib import Path
 
-import torch
-
 from isolux.batch import Batch
-from isolux.io.blocks import write_blocks
+from isolux.errors import FitWarning, InputError
 from isolux.io.catalogue import CatalogueWriter
-from isolux.io.listing import list_stamps, starting_columns
+from isolux.io.listing import list_stamps
 from isolux.io.source import StampFiles, StampSource
-from isolux.io.stream import iter_batches
-from isolux.isolate import fit_each
 from isolux.options import RunOptions
 from isolux.result import Result
 from isolux.scene import Scene
-
-DRAWN = 16
-"""Galaxies whose images are drawn together for the blocks."""
+from isolux.task import Done, Task, cpu_threads
+from isolux.workers import CannotSend, Crew
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,12 +41,26 @@ class Progress:
         Since it began.
     status : mapping
         How many galaxies ended in each way, by the status's name.
+    remarks : tuple of str
+        What the user should know of the run so far.
+    latest : Result, optional
+        Of the batch that has just been done.
     """
 
     done: int
     total: int
     seconds: float
     status: Mapping[str, int]
+    remarks: tuple[str, ...] = ()
+    latest: Result | None = None
+
+    def with_batch(self, done: Done, seconds: float) -> Progress:
+        """How far it is after another batch."""
+        ended = Counter(self.status)
+        ended.update(status.name.lower() for status in done.result.status)
+        remarks = tuple(dict.fromkeys((*self.remarks, *done.remarks)))
+        count = self.done + len(done.result)
+        return Progress(count, self.total, seconds, dict(ended), remarks, done.result)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,11 +104,17 @@ def measure(
     progress : callable, optional
         Told after each batch how far the run is.
     after : callable, optional
-        Given each batch with its result before its rows are written, for figures and the like.
+        Given each batch with its result before its rows are written, for figures and the like. From workers both
+        come without WCS.
 
     Returns
     -------
     Run
+
+    Warns
+    -----
+    FitWarning
+        Of what concerns more than a galaxy, such as a GPU that was lost; once each.
 
     Raises
     ------
@@ -105,47 +124,39 @@ def measure(
     """
     options = options or RunOptions()
     clock = time.perf_counter()
-    files = {f.id: f for f in list_stamps(source)}
-    ended: Counter[str] = Counter()
+    files = list_stamps(source)
     with CatalogueWriter(options.path, resume=options.resume, overwrite=options.overwrite) as catalogue:
-        waiting = [f for name, f in files.items() if name not in catalogue.done]
-        state = Progress(0, len(waiting), 0.0, ended)
-        for batch, result in fit_sample(source, scene, waiting, options):
-            if options.blocks:
-                write_batch_blocks(options.blocks_folder, batch, scene, result)
-            if after is not None:
-                after(batch, result)
-            catalogue.write(result)
-            ended.update(status.name.lower() for status in result.status)
-            state = Progress(state.done + len(batch), len(waiting), time.perf_counter() - clock, dict(ended))
-            if progress is not None:
-                progress(state)
+        waiting = [f for f in files if f.id not in catalogue.done]
+        state = Progress(0, len(waiting), 0.0, {})
+        task = Task(source, scene, options, keep=after is not None)
+        with closing(fit_sample(task, waiting)) as batches:
+            for done in batches:
+                if after is not None and done.batch is not None:
+                    after(done.batch, done.result)
+                catalogue.write(done.rows, done.place)
+                told = len(state.remarks)
+                state = state.with_batch(done, time.perf_counter() - clock)
+                for remark in state.remarks[told:]:
+                    warnings.warn(remark, FitWarning, stacklevel=2)
+                if progress is not None:
+                    progress(state)
     return Run(options.path, len(files) - len(waiting), state)
 
 
-def fit_sample(
-    source: StampSource, scene: Scene, files: list[StampFiles], options: RunOptions
-) -> Iterator[tuple[Batch, Result]]:
-    """Each batch of a sample with its result."""
-    by_id = {f.id: f for f in files}
-    galaxies, pixels = options.batch_limits
-    stream = iter_batches(
-        source, galaxies, files=files, dtype=options.torch_dtype, max_pixels=pixels, ahead=options.ahead
-    )
-    for number, batch in enumerate(stream):
-        batch = batch.to(device=options.torch_device)
-        start = starting_columns([by_id[name] for name in batch.id], batch.pixel_scale.cpu().numpy())
-        yield batch, fit_each(batch, scene, start, strict=number == 0, **options.fit_arguments)
-
-
-def write_batch_blocks(folder: Path, batch: Batch, scene: Scene, result: Result) -> list[Path]:
-    """Draw and write the image blocks of the galaxies of a batch that were fitted."""
-    written: list[Path] = []
-    fitted = [k for k, status in enumerate(result.status) if status.fitted]
-    for first in range(0, len(fitted), DRAWN):
-        rows = fitted[first : first + DRAWN]
-        some, values = batch.select(rows), result.values[rows].to(batch.image.device)
-        components = scene.component_images(some, values)
-        model = torch.stack(list(components.values())).sum(0)
-        written += write_blocks(folder, some, result.select(rows), model, components)
-    return written
+def fit_sample(task: Task, files: Sequence[StampFiles]) -> Generator[Done]:
+    """What comes of each batch of a sample, from this process or from several."""
+    groups = task.plan(files)
+    pixels = sum(len(members) * prod(size) for members, size in groups)
+    workers = min(task.options.worker_count(pixels), len(groups))
+    found = 0
+    if workers > 1:
+        try:
+            for done in Crew(task, workers).work(groups):
+                found += 1
+                yield done
+            return
+        except CannotSend as error:
+            if found or task.options.workers is not None:
+                raise InputError(f"several workers cannot be used, {error}; give workers = 1") from None
+    with cpu_threads(task.options.threads):
+        yield from task.in_this_process(groups)

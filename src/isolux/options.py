@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ MEMORY_SHARE = 4
 MOST_PIXELS, MOST_GALAXIES = 1 << 24, 256
 """On a CPU larger batches bring no speed, only longer waits between two lines of the catalogue."""
 MOST_PIXELS_GPU, MOST_GALAXIES_GPU = 1 << 28, 16384
+PIXELS_A_WORKER = 1 << 23
+"""Pixels that keep a worker busy much longer than it takes to start: 512 stamps of 128 x 128."""
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -48,6 +51,11 @@ class RunOptions:
         Galaxies and pixels of a batch at most; chosen from the memory that is free where left out.
     ahead : int
         Batches that are read ahead.
+    workers : int, optional
+        Processes that fit batches at the same time; one a core for large samples on a CPU where left out, else one.
+        The results are the same.
+    threads : int
+        CPU threads of each process. More than one seldom pays: the images of a few galaxies are small.
     folder : str or path
         Where everything is written.
     catalogue : str
@@ -76,6 +84,8 @@ class RunOptions:
     batch_size: int | None = None
     max_pixels: int | None = None
     ahead: int = 2
+    workers: int | None = None
+    threads: int = 1
     folder: str | Path = "run"
     catalogue: str = "catalogue.fits"
     blocks: bool = True
@@ -84,10 +94,11 @@ class RunOptions:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        least = {"batch_size": 1, "max_pixels": 1, "starts": 1, "replicates": 2, "ahead": 0}
+        least = {"batch_size": 1, "max_pixels": 1, "starts": 1, "replicates": 2, "ahead": 0, "workers": 1}
+        least["threads"] = 1
         for name, lowest in least.items():
             value = getattr(self, name)
-            if value is None and name in ("batch_size", "max_pixels"):
+            if value is None and name in ("batch_size", "max_pixels", "workers"):
                 continue
             if not isinstance(value, int) or value < lowest:
                 raise InputError(name, value, f"a whole number, {lowest} or more")
@@ -146,11 +157,26 @@ class RunOptions:
         pixels = self.max_pixels or max(1 << 18, min(room, MOST_PIXELS_GPU if on_gpu else MOST_PIXELS))
         return self.batch_size or (MOST_GALAXIES_GPU if on_gpu else MOST_GALAXIES), pixels
 
+    def worker_count(self, pixels: int) -> int:
+        """Processes that fit a sample of so many pixels."""
+        if self.workers is not None:
+            return self.workers
+        if self.torch_device.type != "cpu":
+            return 1
+        return max(1, min(cores() // self.threads, pixels // PIXELS_A_WORKER))
+
     @property
     def fit_arguments(self) -> dict[str, Any]:
         """What :func:`isolux.fit` takes."""
         names = ("solver", "errors", "scale_errors", "starts", "replicates", "seed")
         return {name: getattr(self, name) for name in names}
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def free_memory(device: torch.device) -> int:

@@ -66,7 +66,10 @@ def test_one_bad_galaxy_leaves_the_others(folder, run):
         ),
         ([*FIT, "--model", "sersic", "--device", "tpu9"], "device 'tpu9' cannot be used"),
         ([*FIT, "--model", "sersic", "--variance", "1"], "give one of sigma, variance and ivar"),
-        ([*FIT, "--model", "sersic", "--threads", "0"], "--threads (got 0); allowed: 1 or more"),
+        (
+            [*FIT, "--model", "sersic", "--threads", "0"],
+            "threads (got 0); allowed: a whole number, 1 or more",
+        ),
         ([*FIT, "--model", "sersic", "--figures", "-1"], "--figures (got -1); allowed: 0 or more"),
         ([*FIT, "--model", "sersic", "--out", "stamps/mock_000_psf.fits"], "stamps/mock_000_psf.fits"),
         (["profiles", "sersik"], "did you mean 'sersic'?"),

@@ -5,7 +5,7 @@ from astropy import units as u
 from astropy.io import fits
 
 from isolux.errors import InputError
-from isolux.io.listing import list_stamps, starting_columns
+from isolux.io.listing import list_stamps, starting_values, table_columns
 from isolux.io.source import StampSource
 from isolux.io.stamps import load_stamp, read_stamps
 from isolux.status import Flag, Status
@@ -304,7 +304,7 @@ def test_tables_of_stamps(sample, ending):
     assert batch.id == ("001", "002", "003")
     assert batch.zero_point.tolist() == [22.0, 23.0, 24.0]
     assert torch.equal(batch.image, read(sample).image)
-    columns = starting_columns(list_stamps(source)[1:], np.array([0.2, 0.2]))
+    columns = starting_values(table_columns(list_stamps(source)[1:]), np.array([0.2, 0.2]))
     np.testing.assert_array_equal(columns["re"], [4.0, np.nan])
     assert "image" not in columns
 
@@ -403,4 +403,5 @@ def test_real_catalogue_of_hdus(real_data):
 def test_starting_sizes_in_arcsec_become_pixels(sample):
     path = write_table(sample, "ecsv", size=[1.0, 2.0, 3.0] * u.arcsec)
     files = list_stamps(StampSource(table=path, sigma="noise", pixel_scale=0.2))
-    np.testing.assert_allclose(starting_columns(files[:2], np.array([0.2, 0.5]))["size"], [5.0, 4.0])
+    columns = starting_values(table_columns(files[:2]), np.array([0.2, 0.5]))
+    np.testing.assert_allclose(columns["size"], [5.0, 4.0])

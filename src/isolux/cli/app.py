@@ -118,7 +118,7 @@ def fit(
 
     run = Arguments(run_file, stamps, model, fitting, output).run()
     try:
-        done, tally = fit_and_show(run, fitting.threads)
+        done, tally = fit_and_show(run)
     except Interrupted as reason:
         typer.echo(str(reason), err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -141,7 +141,7 @@ def check(
     from isolux.cli.build import Arguments
     from isolux.cli.check import check_and_show
 
-    if not check_and_show(Arguments(run_file, stamps, model, fitting, output), fitting.threads):
+    if not check_and_show(Arguments(run_file, stamps, model, fitting, output)):
         raise typer.Exit(1)
 
 

@@ -142,11 +142,14 @@ class FitArguments:
     device: str | None = option("NAME", "cpu, cuda, cuda:1, or auto: a GPU where there is one. Default auto.")
     dtype: str | None = option("TYPE", "Precision of the images: float32 or float64. Default float32.")
     batch_size: int | None = option("N", "Galaxies of a batch at most. Default: from the free memory.")
-    threads: int | None = option("N", "CPU threads. Default: one a core.")
+    workers: int | None = option(
+        "N", "Processes that fit at the same time. Default: one a core for large samples."
+    )
+    threads: int | None = option("N", "CPU threads of each process. Default 1.")
 
     def fields(self) -> dict[str, Any]:
         """What was given, by field of the options; the solver's parts apart."""
-        own = ("solver", "steps", "tolerance", "learning_rate", "threads")
+        own = ("solver", "steps", "tolerance", "learning_rate")
         return {name: value for name, value in given_of(self).items() if name not in own}
 
 

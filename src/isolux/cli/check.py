@@ -6,15 +6,14 @@ import dataclasses
 
 from isolux.cli import console
 from isolux.cli.build import Arguments
-from isolux.cli.run import use_threads
 from isolux.errors import InputError
 from isolux.io.catalogue import parts_folder
 from isolux.io.listing import list_stamps
 from isolux.io.runfile import RunFile
 from isolux.io.source import StampFiles
-from isolux.measure import fit_sample
 from isolux.solve import LevenbergMarquardt
 from isolux.status import FLAG_MESSAGES, Flag
+from isolux.task import Task, cpu_threads
 
 GENERAL = "(all)"
 
@@ -28,9 +27,8 @@ class Fault:
     where: str
 
 
-def check_and_show(arguments: Arguments, threads: int | None) -> bool:
+def check_and_show(arguments: Arguments) -> bool:
     """Print all faults; whether there is none."""
-    use_threads(threads)
     run, errors = arguments.faults()
     faults = [Fault(GENERAL, str(error), "") for error in errors]
     remarks: dict[str, int] = {}
@@ -75,15 +73,16 @@ def output_faults(run: RunFile) -> list[Fault]:
 
 def galaxy_faults(run: RunFile, files: dict[str, StampFiles]) -> tuple[list[Fault], dict[str, int]]:
     """Faults of each galaxy, and remarks on them all, after a single step of its fit."""
-    options = dataclasses.replace(
-        run.options, solver=LevenbergMarquardt(max_steps=1), errors="none", starts=1
-    )
+    solver = LevenbergMarquardt(max_steps=1)
+    options = dataclasses.replace(run.options, solver=solver, errors="none", starts=1)
+    task = Task(run.source, run.scene, options)
     faults: list[Fault] = []
     remarks: dict[str, int] = {}
     done = 0
-    with console.Meter("galaxies") as meter:
+    with console.Meter("galaxies") as meter, cpu_threads(options.threads):
         clock = console.time.perf_counter()
-        for batch, result in fit_sample(run.source, run.scene, list(files.values()), options):
+        for order, batch, place in task.batches(task.plan(list(files.values()))):
+            result = task.fit(order, batch, place, strict=order.place == 1)
             for name, status, message in zip(result.id, result.status, result.message, strict=True):
                 if not status.fitted:
                     where = str(files[name].planes[0] or "")
@@ -93,5 +92,5 @@ def galaxy_faults(run: RunFile, files: dict[str, StampFiles]) -> tuple[list[Faul
                     remarks[str(flag.name)] = remarks.get(str(flag.name), 0) + 1
             done += len(batch)
             meter.show(done, len(files), console.time.perf_counter() - clock, len(faults))
-    order = {name: number for number, name in enumerate(files)}
-    return sorted(faults, key=lambda fault: order[fault.galaxy]), remarks
+    listed = {name: number for number, name in enumerate(files)}
+    return sorted(faults, key=lambda fault: listed[fault.galaxy]), remarks

@@ -36,7 +36,7 @@ def run_demo(folder: Path, galaxies: int, seed: int, threads: int | None) -> Non
     names = ", ".join(f"{name} ({what})" for name, what in survey.spoiled.items())
     console.note(f"Three are spoiled on purpose, to show that the others are unharmed: {names}.")
     run = demo_arguments(folder, threads).run()
-    done, tally = fit_and_show(run, threads)
+    done, tally = fit_and_show(run)
     show_summary(done, tally)
     catalogue = read_catalogue(done.catalogue)
     write_catalogue(catalogue, done.catalogue.with_suffix(".csv"))

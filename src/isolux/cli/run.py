@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+import warnings
 from collections import Counter
 
 import numpy as np
-import torch
 
 from isolux.batch import Batch
 from isolux.cli import console
-from isolux.errors import InputError
+from isolux.errors import FitWarning
 from isolux.io.catalogue import part_files, parts_folder, recover
 from isolux.io.runfile import RunFile
 from isolux.measure import Progress, Run, measure
@@ -34,8 +35,8 @@ class Tally:
     drawn: int = 0
     faults: list[str] = dataclasses.field(default_factory=list)
 
-    def add(self, batch: Batch, result: Result) -> None:
-        """Take in a batch with its result."""
+    def add(self, result: Result) -> None:
+        """Take in the result of a batch."""
         for flags, status in zip(result.flags, result.status, strict=True):
             if status.fitted:
                 self.flags.update(flag.name for flag in Flag if flag in flags and flag.name)
@@ -44,13 +45,16 @@ class Tally:
         self.faults += [
             m for m, status in zip(result.message, result.status, strict=True) if not status.fitted
         ]
+
+    def draw(self, batch: Batch, result: Result) -> None:
+        """Draw the figures of a batch, as far as they are wanted."""
         options = self.run.options
         wanted = len(batch) if options.figures is True else min(len(batch), int(options.figures) - self.drawn)
         if wanted > 0:
             from isolux.report import save_galaxy_figures
 
             folder = options.path.parent / "figures"
-            save_galaxy_figures(batch.to("cpu"), self.run.scene, result, folder, limit=wanted)
+            save_galaxy_figures(batch, self.run.scene, result, folder, limit=wanted)
             self.drawn += wanted
 
     @property
@@ -61,27 +65,12 @@ class Tally:
         return float(np.median(good)) if good.size else float("nan")
 
 
-def use_threads(count: int | None) -> None:
-    """Let PyTorch use so many CPU threads; as many as it chooses for None.
-
-    Raises
-    ------
-    InputError
-        For less than one.
-    """
-    if count is None:
-        return
-    if count < 1:
-        raise InputError("--threads", count, "1 or more")
-    torch.set_num_threads(count)
-
-
 def failures(progress: Progress) -> int:
     """Galaxies without a fit so far."""
     return sum(number for name, number in progress.status.items() if not Status[name.upper()].fitted)
 
 
-def fit_and_show(run: RunFile, threads: int | None = None) -> tuple[Run, Tally]:
+def fit_and_show(run: RunFile) -> tuple[Run, Tally]:
     """Measure a sample, showing how far it is.
 
     Raises
@@ -91,23 +80,39 @@ def fit_and_show(run: RunFile, threads: int | None = None) -> tuple[Run, Tally]:
     InputError
         If the run cannot be meant.
     """
-    use_threads(threads)
     options, tally = run.options, Tally(run)
     free = sum(kind == "Free" for kind in (type(p.setting).__name__ for p in run.scene.parameters))
-    device = options.torch_device
-    cores = torch.get_num_threads()
-    where = f"{cores} CPU thread{'s' * (cores > 1)}" if device.type == "cpu" else str(device)
-    console.note(f"Fitting {'+'.join(run.scene.components)}, {free} free parameters a galaxy, on {where}.")
+    console.note(
+        f"Fitting {'+'.join(run.scene.components)}, {free} free parameters a galaxy, on {_place(options)}."
+    )
+    warnings.filterwarnings("ignore", category=FitWarning)  # they are shown by ``show``
+    told: list[str] = []
     with console.Meter("galaxies") as meter:
 
         def show(state: Progress) -> None:
+            if state.latest is not None:
+                tally.add(state.latest)
+            for remark in state.remarks[len(told) :]:
+                console.note(f"Warning: {remark}.")
+                told.append(remark)
             meter.show(state.done, state.total, state.seconds, failures(state))
 
         try:
-            return measure(run.source, run.scene, options, progress=show, after=tally.add), tally
+            return measure(
+                run.source, run.scene, options, progress=show, after=tally.draw if options.figures else None
+            ), tally
         except KeyboardInterrupt:
             pass
     raise Interrupted(_kept(options))
+
+
+def _place(options: RunOptions) -> str:
+    """Where the fits are done, in words."""
+    device, count = options.torch_device, options.worker_count(sys.maxsize) * options.threads
+    if device.type != "cpu":
+        return str(device)
+    most = "up to " if options.workers is None and count > options.threads else ""
+    return f"{most}{count} CPU core{'s' * (count > 1)}"
 
 
 def _kept(options: RunOptions) -> str:
@@ -144,8 +149,9 @@ def show_summary(run: Run, tally: Tally) -> None:
 
 def _times(progress: Progress, fitting: float) -> str:
     fitted = progress.done - failures(progress)
-    rate = f", {fitted / fitting:.3g} galaxies a second" if fitting > 0 else ""
-    return f"{console.duration(progress.seconds)}, of which fits {console.duration(fitting)}{rate}"
+    rate = f", {fitted / progress.seconds:.3g} galaxies a second" if progress.seconds > 0 else ""
+    each = f"; {1e3 * fitting / fitted:.3g} ms a fit" if fitted else ""
+    return f"{console.duration(progress.seconds)}{rate}{each}"
 
 
 def _show_faults(faults: list[str], catalogue: str) -> None:

@@ -71,6 +71,8 @@ profile = "sky"                    # its level is in image units a pixel
 # batch_size = 256                 # galaxies of a batch at most; from the free memory where left out
 # max_pixels = 16777216            # pixels of a batch at most; likewise
 # ahead = 2                        # batches read ahead
+# workers = 2                      # processes that fit at the same time; one a core for large samples if left out
+# threads = 1                      # CPU threads of each process
 
 [output]
 # folder = "run"

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, TypeAlias
 
 import numpy as np
 import pyarrow
@@ -26,6 +26,8 @@ from isolux.io.formats import check_format, save
 from isolux.io.tables import format_of, from_arrow, read_table, to_arrow
 from isolux.result import Result
 
+Rows: TypeAlias = pyarrow.Table
+"""Rows of a catalogue as :func:`rows_of` makes them."""
 TEXT = ("id", "message", "flags_text")
 """Columns of a catalogue that are text even where they look like numbers."""
 
@@ -76,7 +78,7 @@ class CatalogueWriter:
         if kind is None:
             self.close()
 
-    def write(self, rows: Result | Table | pyarrow.Table, place: int | None = None) -> None:
+    def write(self, rows: Result | Table | Rows, place: int | None = None) -> None:
         """Add the rows of a batch; they are safe when this returns.
 
         Parameters
@@ -196,10 +198,15 @@ def recover(path: str | Path) -> Path:
     return CatalogueWriter(path, resume=True).close()
 
 
-def rows_of(rows: Result | Table, kind: str) -> pyarrow.Table:
+def rows_of(rows: Result | Table, kind: str) -> Rows:
     """Rows as they are written in one of the formats of :data:`isolux.io.tables.FORMATS`."""
     table = rows.table() if isinstance(rows, Result) else rows
     return to_arrow(spread(table) if kind == "csv" else table)
+
+
+def join_rows(parts: Sequence[Rows]) -> Rows:
+    """The rows of several parts of one batch; empty cells where one of them lacks a column."""
+    return pyarrow.concat_tables(parts, promote_options="default")
 
 
 def parts_folder(path: Path) -> Path:

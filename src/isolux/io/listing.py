@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from astropy.table import QTable
@@ -15,6 +16,8 @@ from isolux.io.patterns import Files, Hdu, Plane, find_files, split_hdu, stem, w
 from isolux.io.source import IMAGES, NUMBERS, Number, StampFiles, StampSource
 from isolux.io.tables import plain_column, read_table
 
+Columns: TypeAlias = dict[str, tuple[np.ndarray, str]]
+"""Name -> numbers (galaxy,) and unit."""
 _KEYWORD = re.compile(r"[A-Z0-9_-]{1,8}|HIERARCH .*")
 
 
@@ -37,21 +40,24 @@ def list_stamps(source: StampSource) -> list[StampFiles]:
     return found
 
 
-def starting_columns(files: Sequence[StampFiles], pixel_scale: np.ndarray) -> dict[str, np.ndarray]:
-    """Numbers in the other columns of the table for these galaxies; empty without a table.
-
-    Columns in arcsec, such as the sizes in a catalogue, become pixels by the galaxies' ``pixel_scale``.
-    """
+def table_columns(files: Sequence[StampFiles]) -> Columns:
+    """Numbers in the other columns of the table for these galaxies, with their units; empty without a table."""
     table = files[0].table if files else None
     if table is None:
         return {}
     others = [name for name in table.colnames if name not in (*IMAGES, *NUMBERS)]
     some = table[[f.row for f in files]]
-    numeric = [name for name in others if table[name].dtype.kind in "fiu"]
-    columns = {name: plain_column(some, name) for name in numeric}
+    columns = {name: plain_column(some, name) for name in others if table[name].dtype.kind in "fiu"}
+    return {name: (values, unit) for name, (values, unit, _) in columns.items()}
+
+
+def starting_values(columns: Columns, pixel_scale: np.ndarray) -> dict[str, np.ndarray]:
+    """Columns of :func:`table_columns` as starting values.
+
+    Those in arcsec, such as the sizes in a catalogue, become pixels by the galaxies' ``pixel_scale``.
+    """
     return {
-        name: values / (pixel_scale if unit == "arcsec" else 1.0)
-        for name, (values, unit, _) in columns.items()
+        name: values / (pixel_scale if unit == "arcsec" else 1.0) for name, (values, unit) in columns.items()
     }
 
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import sys
+import zlib
 from pathlib import Path
+from types import ModuleType
 
 from isolux.errors import InputError, unknown_name
 from isolux.profiles import profile_named
 from isolux.profiles.base import Profile
+
+LOOSE = "isolux_user_"
+"""How the names of modules begin that were made from a user's file."""
 
 
 def find_profile(name: str, folder: str | Path = ".") -> type[Profile]:
@@ -43,16 +49,35 @@ def find_profile(name: str, folder: str | Path = ".") -> type[Profile]:
     return found[wanted]
 
 
-def _profiles_in(file: Path) -> dict[str, type[Profile]]:
-    """The profiles that a file defines, by name."""
-    spec = importlib.util.spec_from_file_location(f"isolux_user_{file.stem}", file)
+def load_module(name: str, file: Path) -> ModuleType:
+    """Run a Python file as a module of a name, under which what it defines can be pickled.
+
+    Raises
+    ------
+    InputError
+        If it cannot be run.
+    """
+    spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise InputError(f"{file}: cannot be imported")
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except Exception as error:
+        del sys.modules[name]
         raise InputError(f"{file}: {type(error).__name__}: {error}") from error
+    return module
+
+
+def is_loose(module: str) -> bool:
+    """Whether a module was made by :func:`load_module`, so that another process cannot import it by its name."""
+    return module.startswith(LOOSE)
+
+
+def _profiles_in(file: Path) -> dict[str, type[Profile]]:
+    """The profiles that a file defines, by name."""
+    file = file.absolute()
+    module = load_module(f"{LOOSE}{file.stem}_{zlib.crc32(str(file).encode()):08x}", file)
     return {
         name: item
         for name, item in vars(module).items()
