@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from isolux.io.source import StampSource as StampSource
     from isolux.io.stamps import read_stamps as read_stamps
     from isolux.io.stream import iter_batches as iter_batches
+    from isolux.loss import Cash as Cash
+    from isolux.loss import Huber as Huber
+    from isolux.loss import StudentT as StudentT
     from isolux.measure import measure as measure
     from isolux.options import RunOptions as RunOptions
     from isolux.parameters import Column as Column
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
     from isolux.parameters import Free as Free
     from isolux.parameters import Parameter as Parameter
     from isolux.parameters import Tied as Tied
+    from isolux.priors import GaussianPrior as GaussianPrior
+    from isolux.priors import LogNormalPrior as LogNormalPrior
+    from isolux.priors import UniformPrior as UniformPrior
     from isolux.profiles import Exponential as Exponential
     from isolux.profiles import Ferrer as Ferrer
     from isolux.profiles import FlatSky as FlatSky
@@ -61,9 +67,11 @@ _HOMES = {
     "io.source": "StampSource",
     "io.stamps": "read_stamps",
     "io.stream": "iter_batches",
+    "loss": "Cash Huber StudentT",
     "measure": "measure",
     "options": "RunOptions",
     "parameters": "Column Fixed Free Parameter Tied",
+    "priors": "GaussianPrior LogNormalPrior UniformPrior",
     "profiles": "Exponential Ferrer FlatSky Gaussian ImageProfile King Moffat PixelGrid PlaneSky PointSource "
     "RadialProfile Sersic Spline",
     "result": "Result",

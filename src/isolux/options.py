@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import torch
 
 from isolux.errors import InputError, unknown_name
 from isolux.fit import Errors
+from isolux.loss import Loss, loss_from
+from isolux.priors import Prior
 from isolux.solve import FirstOrder, LevenbergMarquardt
 
 BYTES_A_PIXEL = 64
@@ -35,10 +37,14 @@ class RunOptions:
     ----------
     solver : LevenbergMarquardt or FirstOrder
         The solver with its own options.
+    loss : Loss or str
+        What a pixel costs: ``chi2``, ``student-t``, ``huber``, ``cash``, or one of their classes.
+    priors : sequence of Prior
+        What is known of parameters before.
     errors : {"covariance", "bootstrap", "none"}
         How errors are found.
     scale_errors : bool
-        Multiply covariances by the reduced chi-square.
+        Divide the data's information by the reduced chi-square.
     starts : int
         Fits a galaxy from different starting values.
     replicates, seed : int
@@ -74,6 +80,8 @@ class RunOptions:
     """
 
     solver: LevenbergMarquardt | FirstOrder = dataclasses.field(default_factory=LevenbergMarquardt)
+    loss: Loss | str = "chi2"
+    priors: Sequence[Prior] = ()
     errors: Errors = "covariance"
     scale_errors: bool = False
     starts: int = 1
@@ -105,6 +113,7 @@ class RunOptions:
         for name, choices in {"dtype": DTYPES, "errors": ("covariance", "bootstrap", "none")}.items():
             if getattr(self, name) not in choices:
                 raise InputError(name, getattr(self, name), ", ".join(choices))
+        loss_from(self.loss)
         if self.resume and self.overwrite:
             raise InputError("resume and overwrite exclude each other")
 
@@ -168,7 +177,7 @@ class RunOptions:
     @property
     def fit_arguments(self) -> dict[str, Any]:
         """What :func:`isolux.fit` takes."""
-        names = ("solver", "errors", "scale_errors", "starts", "replicates", "seed")
+        names = ("solver", "loss", "priors", "errors", "scale_errors", "starts", "replicates", "seed")
         return {name: getattr(self, name) for name in names}
 
 

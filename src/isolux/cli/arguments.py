@@ -132,6 +132,18 @@ class FitArguments:
     learning_rate: float | None = option(
         "RATE", "For torch.optim: step in typical changes of the parameters. Default 0.1."
     )
+    loss: str | None = option(
+        "NAME",
+        "What a pixel costs: [b]chi2[/b]; [b]student-t[/b] or [b]huber[/b] for outliers that no mask has, with a "
+        "number after a colon as in [b]student-t:4[/b]; [b]cash[/b] for few counts, with --gain. Default chi2.",
+    )
+    prior: list[str] | None = option(
+        "NAME=KIND",
+        "What is known before of a parameter, or of an expression of several: "
+        "[b]disc.sersic_index=gaussian:1:0.2[/b], [b]disc.effective_radius=log-normal:8:0.15[/b] (width in dex), "
+        "[b]'bulge.effective_radius/disc.effective_radius=uniform:0:1'[/b]; numbers may be columns of the table. "
+        "May be repeated; replaces the run file's prior on the same.",
+    )
     starts: int | None = option("N", "Starts of a galaxy, the best of which is kept. Default 1.")
     errors: str | None = option("KIND", "covariance, bootstrap or none. Default covariance.")
     scale_errors: bool | None = option(
@@ -149,7 +161,7 @@ class FitArguments:
 
     def fields(self) -> dict[str, Any]:
         """What was given, by field of the options; the solver's parts apart."""
-        own = ("solver", "steps", "tolerance", "learning_rate")
+        own = ("solver", "prior", "steps", "tolerance", "learning_rate")
         return {name: value for name, value in given_of(self).items() if name not in own}
 
 

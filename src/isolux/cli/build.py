@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from isolux.errors import InputError
 from isolux.io.runfile import RunFile, read_run_file, scene_from, solver_from
 from isolux.io.source import StampSource
 from isolux.options import RunOptions
+from isolux.priors import Prior, prior_from
 from isolux.scene import Scene
 from isolux.solve import FirstOrder, LevenbergMarquardt
 
@@ -94,7 +95,13 @@ class Arguments:
         solver = self.solver(options.solver)
         if self.output.figures is not None and self.output.figures < 0:
             raise InputError("--figures", self.output.figures, "0 or more")
-        return dataclasses.replace(options, solver=solver, **self.fit.fields(), **self.output.fields())
+        given = {**self.fit.fields(), **self.output.fields()}
+        return dataclasses.replace(options, solver=solver, priors=self.priors(options.priors), **given)
+
+    def priors(self, others: Sequence[Prior]) -> tuple[Prior, ...]:
+        """The priors that were asked for, and those of the others that are on something else."""
+        given = [prior_from(text) for text in self.fit.prior or ()]
+        return (*(prior for prior in others if prior.on not in [own.on for own in given]), *given)
 
     def solver(self, solver: LevenbergMarquardt | FirstOrder) -> LevenbergMarquardt | FirstOrder:
         """The solver that was asked for, or the given one, with the numbers that were asked for."""

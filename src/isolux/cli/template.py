@@ -61,6 +61,12 @@ profile = "sky"                    # its level is in image units a pixel
 #                                  #   tolerance = 0.01, damping = 0.01 }  (tolerance: change of chi-square);
 #                                  # of torch.optim: { name = "first-order", optimizer = "Adam",
 #                                  #   learning_rate = 0.1, iterations = 2000, tolerance = 0.01, patience = 50 }
+# loss = "chi2"                    # or "student-t", "huber" (outliers), "cash" (few counts, with a gain), or
+#                                  #   { name = "student-t", nu = 4.0 }, { name = "huber", delta = 1.345 }
+# priors = ["galaxy.sersic_index=gaussian:2:0.5"]  # what is known before, of a parameter or an expression:
+#                                  #   gaussian:MEAN:WIDTH, log-normal:MEDIAN:DEX or uniform:LOW:HIGH, numbers or
+#                                  #   columns; or { on = "galaxy.sersic_index", kind = "gaussian", mean = 2.0,
+#                                  #   width = 0.5 }
 # starts = 1                       # starts of a galaxy, the best of which is kept
 # errors = "covariance"            # or "bootstrap", "none"
 # scale_errors = false             # multiply covariances by the reduced chi-square

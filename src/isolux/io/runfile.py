@@ -17,8 +17,10 @@ from isolux.errors import InputError, unknown_name
 from isolux.io.patterns import split_hdu
 from isolux.io.profile_file import find_profile
 from isolux.io.source import IMAGES, StampSource
+from isolux.loss import loss_from
 from isolux.options import RunOptions
 from isolux.parameters import Column, Fixed, Free, Tied
+from isolux.priors import priors_from
 from isolux.profiles.base import Profile
 from isolux.scene import Scene
 from isolux.solve import FirstOrder, LevenbergMarquardt
@@ -152,6 +154,10 @@ def _options(fitting: Mapping[str, Any], output: Mapping[str, Any], folder: Path
     values = {**fitting, **output}
     if "solver" in values:
         values["solver"] = solver_from(values["solver"])
+    if "loss" in values:
+        values["loss"] = loss_from(values["loss"])
+    if "priors" in values:
+        values["priors"] = priors_from(values["priors"])
     values["folder"] = folder / Path(values.get("folder", RunOptions.folder)).expanduser()
     return RunOptions(**values)
 

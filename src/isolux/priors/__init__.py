@@ -15,5 +15,16 @@ Values are those of a scene: pixels, magnitudes of the batch's zero point, degre
 
 from isolux.priors.bound import Priors
 from isolux.priors.kinds import GaussianPrior, LogNormalPrior, Prior, Target, UniformPrior
+from isolux.priors.text import PRIORS, prior_from, priors_from
 
-__all__ = ["GaussianPrior", "LogNormalPrior", "Prior", "Priors", "Target", "UniformPrior"]
+__all__ = [
+    "PRIORS",
+    "GaussianPrior",
+    "LogNormalPrior",
+    "Prior",
+    "Priors",
+    "Target",
+    "UniformPrior",
+    "prior_from",
+    "priors_from",
+]
