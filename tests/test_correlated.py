@@ -30,7 +30,7 @@ def with_noise(batch, correlation):
 
 @pytest.fixture(scope="module")
 def batch():
-    batch, _ = mock_batch(count=5, size=24, sky=0.02)
+    batch, _ = mock_batch(count=5, size=24, sky=0.02, dtype=torch.float64)
     batch.mask[1, 3:9, 10:20] = True
     return batch
 
@@ -54,7 +54,7 @@ def test_the_middle_matrix_is_the_sum_over_all_pairs_of_pixels(batch, side, shar
     problem = problem_of(batch, scene, result.values)
     galaxies = torch.tensor([3, 1])
     theta = problem.parameters.to_theta(result.values, None)[galaxies]
-    found = excess(problem, galaxies, theta, torch.as_tensor(kinds).float())
+    found = excess(problem, galaxies, theta, torch.as_tensor(kinds))
     table, turn, _ = dataclasses.replace(problem, owner=galaxies).tangent(theta, torch.arange(2))
     slopes = (turn.transpose(1, 2) @ table[:, 1:].double()).numpy()
     y, x = np.divmod(np.arange(24 * 24), 24)
@@ -65,8 +65,7 @@ def test_the_middle_matrix_is_the_sum_over_all_pairs_of_pixels(batch, side, shar
         matrix = np.where(near, one[dy.clip(0, side - 1), dx.clip(0, side - 1)], 0.0) - np.eye(24 * 24)
         expected = slopes[k] @ matrix @ slopes[k].T
         size = np.sqrt(np.outer(*[np.diag(slopes[k] @ slopes[k].T)] * 2))
-        # float32 transforms; the correlation of derivative images is some ten times their products
-        assert np.abs((found[k].numpy() - expected) / size).max() < 1e-4
+        assert np.abs((found[k].numpy() - expected) / size).max() < 1e-10
 
 
 def test_error_of_a_mean_is_the_known_one():
