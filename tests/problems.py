@@ -21,6 +21,10 @@ class Residuals:
         return torch.ones(self.n_free, dtype=torch.float64)
 
     @property
+    def lot(self):
+        return 1
+
+    @property
     def places(self):
         return 4
 

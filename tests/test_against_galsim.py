@@ -85,13 +85,13 @@ def test_moffat_image():
 
 
 def test_single_precision_image():
-    """float32 against float64: 2e-6 of the maximum, some ten roundings."""
+    """float32 against float64: 4e-6 of the maximum, some thirty roundings, of the core's tables among them."""
     _, kernel = psf(3.3)
     galaxy = Sersic(
         x=31.3, y=31.8, flux=1.0, effective_radius=6, sersic_index=4, axis_ratio=0.5, position_angle=20
     )
     double, single = our_image(galaxy, kernel), our_image(galaxy, kernel, dtype=torch.float32)
-    assert np.abs(double - single).max() < 2e-6 * double.max()
+    assert np.abs(double - single).max() < 4e-6 * double.max()
 
 
 PARAMETERS = ("x", "y", "magnitude", "effective_radius", "sersic_index", "axis_ratio", "position_angle")

@@ -4,7 +4,7 @@ A grid of points cannot carry detail finer than two of its spacings, and a galax
 at the pixels it comes out wrong by per cents. Light that the PSF will blur needs no such detail, so we split each
 profile with a smooth window w that is one at the centre,
 
-    I = I (1 - w) + I w,      w = exp(-(r / s)^4),
+    I = I (1 - w) + I w,      1 - w = (1 - [1 - (r / 2s)^2]^4)^2  inside 2s, 1 outside,
 
 sample the first part, which is smooth, at the grid, and give the second by its Fourier transform, of which the
 grid's own frequencies are simply all that is kept. Both parts are the same linear operation on any function of
@@ -39,9 +39,9 @@ WINDOW = 2.5
 """Scale s of the window along the minor axis, in grid spacings."""
 LONGEST = 50.0
 """Most that s measures along the major axis of a thin galaxy, in grid spacings."""
-REACH = 1.75
-"""Radii extend to this many s, where the window has fallen to 1e-4."""
-BOXES = (48, 96, 192)
+REACH = 2.0
+"""The window ends at this many s; near the centre it is 1 - (r / s)^4."""
+BOXES = (48, 96, 216)
 """Points a side of the boxes that cores are drawn on: the first for nearly all, the others for thin galaxies."""
 MARGIN = 6
 """Points of the box beyond a core, for the ripples of its limited band."""
@@ -66,7 +66,10 @@ def window_scale(ellipse: Ellipse, spacing: float) -> Tensor:
 
 def window_complement(square: Points, scale: Tensor) -> Points:
     """1 - w at points of squared elliptical radius r^2."""
-    return -torch.expm1(-((square * (1 / scale**2)) ** 2))
+    inside = torch.addcmul(torch.ones_like(scale), square, -1 / (REACH * scale) ** 2).clamp_min(0)
+    inside = inside * inside
+    outside = 1 - inside * inside
+    return outside * outside
 
 
 def radii(scale: Tensor) -> Points:
@@ -136,7 +139,9 @@ class RoundCore:
         rows = torch.arange(len(square), device=square.device).view(-1, 1, 1)
         index = low.long() + TABLE * rows
         flat = self.table.flatten(0, 1)
-        return torch.lerp(flat[index], flat[index + 1], (place - low)[..., None])
+        index = index.flatten()
+        ends = (torch.index_select(flat, 0, i).view(*square.shape, -1) for i in (index, index + 1))
+        return torch.lerp(*ends, (place - low)[..., None])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,25 +211,26 @@ def nodes_around(ellipse: Ellipse, scale: Tensor, spacing: float) -> Nodes:
     return Nodes(u * cos, u * sin * ellipse.axis_ratio, area)
 
 
-def transform(canvas: Canvas, grid: Maps, core: Core, ellipse: Ellipse, scale: Tensor) -> Tensor:
-    """Transform (row, map, ky, kx) of maps (row, map, y, x) on a canvas with their cores.
+def add_core(canvas: Canvas, grid: Maps, core: Core, ellipse: Ellipse, scale: Tensor) -> Maps:
+    """Maps (row, map, y, x) on a canvas, changed in place: with the light of their cores.
 
-    Cores are drawn on boxes, cut at the canvas's edge, and added to the maps. The few that the smallest box does
-    not hold, those of thin galaxies, are drawn one by one.
+    Cores are drawn on boxes and cut at the canvas's edge. The few that the smallest box does not hold, those of thin
+    galaxies, are drawn one by one.
     """
     reach = scale.detach()[:, 0] * (REACH / canvas.spacing) + MARGIN
     fits = ~(reach > 0.5 * BOXES[0])
     patch, index = _placed(canvas, core, ellipse, BOXES[0])
-    patch = torch.where(fits[:, None, None], patch, torch.zeros_like(patch))
-    flat = grid.flatten(2).scatter_add(2, index.expand_as(patch), patch)
-    rows = list(flat.split(1))
     thin = torch.nonzero(~fits)[:, 0].tolist()
+    if thin:
+        patch = torch.where(fits[:, None, None], patch, torch.zeros_like(patch))
+    flat = grid.flatten(2)
+    flat.scatter_add_(2, index.expand_as(patch), patch)
     for row in thin:
         one = slice(row, row + 1)
         side = next((box for box in BOXES if 0.5 * box >= float(reach[row])), BOXES[-1])
         patch, index = _placed(canvas, core.select(one), ellipse.select(one), side)
-        rows[row] = rows[row].scatter_add(2, index.expand_as(patch), patch)
-    return torch.fft.rfft2((torch.cat(rows) if thin else flat).unflatten(2, canvas.size))
+        flat[one].scatter_add_(2, index.expand_as(patch), patch)
+    return flat.unflatten(2, canvas.size)
 
 
 def _placed(canvas: Canvas, core: Core, ellipse: Ellipse, side: int) -> tuple[Tensor, Tensor]:
@@ -317,6 +323,11 @@ def _wave(phase: Tensor) -> Tensor:
     return torch.polar(torch.ones_like(phase), -phase)
 
 
+def _window(u: np.ndarray) -> np.ndarray:
+    """The window w at radii in s."""
+    return 1 - (1 - (1 - (u / REACH) ** 2) ** 4) ** 2
+
+
 @lru_cache(maxsize=2)
 def _radial_rule(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Radii in s and their steps."""
@@ -329,7 +340,7 @@ def _radial_rule(count: int) -> tuple[np.ndarray, np.ndarray]:
 def _hankel(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Radii (radius,) in s; 2 pi J0(k u) u du w and 2 pi J2(k u) / k^2 u du w, each (radius, frequency)."""
     u, step = _radial_rule(RADII)
-    weight = torch.as_tensor(2 * math.pi * u * step * np.exp(-(u**4)))[:, None]
+    weight = torch.as_tensor(2 * math.pi * u * step * _window(u))[:, None]
     k = torch.sqrt(torch.expm1(torch.linspace(0, HIGHEST, TABLE, dtype=torch.float64)))
     phase = torch.as_tensor(u)[:, None] * k
     j0 = torch.special.bessel_j0(phase)
@@ -344,7 +355,7 @@ def _hankel(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, T
 def _polar_rule() -> tuple[np.ndarray, ...]:
     """Nodes (radius in s, cos, sin) and weights of the window times the area element of the unit circle."""
     radii_, steps = _radial_rule(RINGS)
-    radial = steps * radii_ * np.exp(-(radii_**4))
+    radial = steps * radii_ * _window(radii_)
     rings = []
     for i, (u, w) in enumerate(zip(radii_, radial, strict=True)):
         angles = max(8, 4 * math.ceil(2 * math.pi * u * WINDOW / ARC / 4))

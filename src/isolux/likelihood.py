@@ -24,8 +24,10 @@ from isolux.renderer import Design, Renderer
 from isolux.solve.problem import Linearised
 from isolux.types import Images, PerGalaxy, Rows, Tensor, Theta, Values
 
-CACHED_POINTS = 4 * 168 * 168
+CACHED_POINTS = 8 * 168 * 168
 """Points of the grids that are worked on at once on a CPU: measured best at 32 to 256 pixels a side."""
+PLACES = 64
+"""Rows that a solver has in work on a CPU."""
 MOST_PLACES = 4096
 COPIES = 8
 """Of each map that are in memory at once, transforms included."""
@@ -112,8 +114,8 @@ class ChiSquare:
         return self.parameters.steps
 
     @property
-    def places(self) -> int:
-        """As many rows as keep a CPU's cache or half of a GPU's memory busy, and no more than could be there."""
+    def lot(self) -> int:
+        """As many rows as are drawn together: they keep a CPU's cache or half of a GPU's memory busy."""
         points = self.renderer.canvas.size[0] * self.renderer.canvas.size[1]
         room = CACHED_POINTS // points
         if self.weight.device.type == "cuda":
@@ -121,6 +123,14 @@ class ChiSquare:
             maps = COPIES * (2 + len(self.parameters.slot_columns))
             room = free // (2 * points * maps * self.weight.element_size())
         return max(1, min(room, MOST_PLACES, len(self.weight) * self.repeats))
+
+    @property
+    def places(self) -> int:
+        """Lots enough that the solver's own arithmetic on them takes little time."""
+        if self.weight.device.type == "cuda":
+            return self.lot
+        lots = min(PLACES // self.lot, -(-len(self.weight) * self.repeats // self.lot))
+        return self.lot * max(1, lots)
 
     def bounds(self) -> tuple[Theta, Theta]:
         """Bounds (row, free)."""
@@ -151,6 +161,15 @@ class ChiSquare:
                 f"Levenberg-Marquardt needs scalar parameters, {MOST_LINEARISED} at most; use FirstOrder for vectors",
                 f"{self.n_free} free",
             )
+        lots = [
+            self._linearise(*lot) for lot in zip(theta.split(self.lot), rows.split(self.lot), strict=True)
+        ]
+        if len(lots) == 1:
+            return lots[0]
+        fields = ("cost", "gradient", "hessian")
+        return Linearised(*(torch.cat([getattr(lot, name) for lot in lots]) for name in fields))
+
+    def _linearise(self, theta: Theta, rows: Rows) -> Linearised:
         table, turn, cost = self.tangent(theta, rows)
         products = torch.bmm(table, table.transpose(1, 2)).double()
         gradient = (products[:, None, 0, 1:] @ turn)[:, 0]
@@ -183,7 +202,9 @@ class ChiSquare:
 
     def _model(self, values: Values, galaxies: Rows) -> Tensor:
         """Weighted models (row, pixel)."""
-        model = self.renderer.model(values / self.parameters.scale[galaxies], galaxies)
+        scaled = values / self.parameters.scale[galaxies]
+        lots = zip(scaled.split(self.lot), galaxies.split(self.lot), strict=True)
+        model = torch.cat([self.renderer.model(*lot) for lot in lots])
         return (model * self.weight[galaxies]).flatten(1)
 
     def _data(self, rows: Rows) -> Tensor:
@@ -197,13 +218,8 @@ class ChiSquare:
 
     def _table(self, design: Design, galaxies: Rows, rows: Rows) -> tuple[Tensor, PerGalaxy]:
         """Weighted residuals, then weighted maps (row, 1 + map, pixel), whose products are the normal equations."""
-        weight = self.weight[galaxies, None]
-        table = weight.new_empty(len(rows), 1 + design.count, weight[0, 0].numel())
-        at = 1
-        for maps in design.groups:
-            part = table[:, at : at + maps.shape[1]].unflatten(2, weight.shape[2:])
-            torch.mul(maps, weight, out=part)
-            at += maps.shape[1]
+        table = design.maps.flatten(2)
+        table[:, 1:] *= self.weight[galaxies].flatten(1)[:, None]
         model = torch.bmm(design.mix[:, :1].to(table.dtype), table[:, 1:])[:, 0]
         cost, table[:, 0], factor = self.loss.weigh(self._data(rows), model, galaxies)
         if self.resample is not None:

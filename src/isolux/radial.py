@@ -34,30 +34,17 @@ class Sheet:
 
     Attributes
     ----------
-    grid : Tensor
-        (row, map, y, x): the maps on the canvas, without their cores.
-    core : Core
-        Their cores.
-    ellipse : Ellipse
-        Where they are.
-    scale : Tensor
-        (row, 1): the core window's s.
+    maps : Tensor
+        (row, map, y, x): the maps on the canvas.
     mix : dict
         Parameter -> {number of the map: coefficient (row,), float64}.
     intensity : Tensor
         (row,), float64: what the light is multiplied by.
     """
 
-    grid: Tensor
-    core: core.Core
-    ellipse: Ellipse
-    scale: Tensor
+    maps: Tensor
     mix: dict[str, dict[int, Tensor]]
     intensity: Tensor
-
-    def spectrum(self, canvas: Canvas) -> Tensor:
-        """Transforms (row, map, ky, kx) of the maps with their cores."""
-        return core.transform(canvas, self.grid, self.core, self.ellipse, self.scale)
 
 
 def draw(
@@ -98,7 +85,8 @@ def draw(
     maps, centre = brightness(profile, ellipse, offsets, shape, shaped, turned, scale, canvas.spacing)
     intensity, by_name = intensities(profile, named, wanted, zero_point)
     mix = _mix(ellipse, intensity, by_name, shaped, turned)
-    return Sheet(maps.unflatten(2, canvas.size), centre, ellipse, scale, mix, intensity[:, 0])
+    maps = core.add_core(canvas, maps.unflatten(2, canvas.size), centre, ellipse, scale)
+    return Sheet(maps, mix, intensity[:, 0])
 
 
 def _elliptical(

@@ -38,12 +38,13 @@ class _Part:
 
 @dataclasses.dataclass(frozen=True)
 class _Layer:
-    """A component's maps, as transforms before the PSF or, if no PSF blurs it, as they are.
+    """A component's maps before the PSF.
 
     Attributes
     ----------
     maps : Tensor
-        (row, map, ky, kx) or (row, map, y, x).
+        (row, map, y, x) on the canvas times ``fineness``; (row, map, ky, kx) if ``transformed``; on the stamp if no
+        PSF blurs them.
     mix : dict
         Parameter -> {number of the map: coefficient (row,)}.
     intensity : Tensor
@@ -54,34 +55,41 @@ class _Layer:
     maps: Tensor
     mix: dict[str, dict[int, Tensor]]
     intensity: Tensor
+    transformed: bool = False
+    fineness: int = 1
+
+    @property
+    def count(self) -> int:
+        """Number of maps."""
+        return self.maps.shape[1]
+
+    def spectra(self, canvas: Canvas, rows: slice) -> Tensor:
+        """Transforms (row, map, ky, kx) on a canvas of the maps of some rows."""
+        if self.transformed:
+            return self.maps[rows]
+        return canvas.coarser(torch.fft.rfft2(self.maps[rows]), self.fineness)
 
 
 @dataclasses.dataclass(frozen=True)
 class Design:
     """Model images and their derivatives as mixtures of maps.
 
-    The model is sum_k mix[0, k] maps[k], its derivative for slot s is sum_k mix[1 + s, k] maps[k].
+    The model is sum_k mix[0, k] maps[1 + k], its derivative for slot s is sum_k mix[1 + s, k] maps[1 + k].
 
     Attributes
     ----------
-    groups : tuple of Tensor
-        (row, map, y, x) each: the maps in order.
+    maps : Tensor
+        (row, 1 + map, y, x): room for an image, then the maps.
     mix : Tensor
         (row, 1 + slot, map), float64.
     """
 
-    groups: tuple[Maps, ...]
+    maps: Maps
     mix: Tensor
-
-    @property
-    def count(self) -> int:
-        """Number of maps."""
-        return self.mix.shape[2]
 
     def combined(self) -> Maps:
         """Model and derivatives (row, 1 + slot, y, x)."""
-        maps = torch.cat(self.groups, 1)
-        return torch.einsum("rsk,rkyx->rsyx", self.mix.to(maps.dtype), maps)
+        return torch.einsum("rsk,rkyx->rsyx", self.mix.to(self.maps.dtype), self.maps[:, 1:])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,16 +145,16 @@ class Renderer:
         """Model images (row, y, x) of parameter values (row, parameter); differentiable."""
         size = (self.canvas.height, self.canvas.width)
         image = torch.zeros(len(rows), *size, dtype=self.dtype, device=rows.device)
-        light: list[Tensor] = []
+        blurred: list[Tensor] = []
         for part in self.parts:
             layer = self._layer(part, values, rows, set())
-            drawn = layer.maps[:, 0] * layer.intensity.to(self.dtype)[:, None, None]
+            intensity = layer.intensity.to(self.dtype)[:, None, None]
             if part.profile.convolved:
-                light.append(drawn)
+                blurred.append(layer.spectra(self.canvas, slice(None))[:, 0] * intensity)
             else:
-                image = image + drawn
-        if light:
-            total = torch.stack(light).sum(0) if len(light) > 1 else light[0]
+                image = image + layer.maps[:, 0] * intensity
+        if blurred:
+            total = torch.stack(blurred).sum(0) if len(blurred) > 1 else blurred[0]
             image = image + self.canvas.to_stamp(total * self.canvas.psf_of(rows)[:, 0])
         return image
 
@@ -164,36 +172,44 @@ class Renderer:
         count : int
             Number of slots.
         """
-        blurred: list[_Layer] = []
-        plain: list[_Layer] = []
-        for part in self.parts:
+        layers: list[_Layer] = []
+        for part in sorted(self.parts, key=lambda part: not part.profile.convolved):
             wanted = {name for name, columns in part.columns.items() if slots[columns.start] is not None}
-            layer = self._layer(part, values, rows, wanted)
-            (blurred if part.profile.convolved else plain).append(layer)
+            layers.append(self._layer(part, values, rows, wanted))
+        blurred = [layer for layer in layers if layer.part.profile.convolved]
         mixer = _Mixer(slots, count)
-        groups = [self._blur(blurred, mixer, rows)] if blurred else []
-        for layer in plain:
-            mixer.add(layer)
-            groups.append(layer.maps)
-        return Design(tuple(groups), mixer.matrix(len(rows), rows.device))
+        first = [mixer.add(layer) for layer in blurred]
+        moves = mixer.moves(blurred, first)
+        end = mixer.count
+        plain = {mixer.add(layer): layer for layer in layers[len(blurred) :]}
+        size = (self.canvas.height, self.canvas.width)
+        maps = torch.empty(len(rows), 1 + mixer.count, *size, dtype=self.dtype, device=rows.device)
+        lot = len(rows) if rows.device.type == "cuda" else 1
+        for start in range(0, len(rows) if blurred else 0, lot):
+            some = slice(start, start + lot)
+            maps[some, 1 : 1 + end] = self._blur(
+                dict(zip(first, blurred, strict=True)), moves, rows, some, end
+            )
+        for at, layer in plain.items():
+            maps[:, 1 + at : 1 + at + layer.count] = layer.maps
+        return Design(maps, mixer.matrix(len(rows), rows.device))
 
-    def _blur(self, layers: Sequence[_Layer], mixer: _Mixer, rows: Rows) -> Maps:
-        """Maps on the stamp of the layers that the PSF blurs, then the slopes of their light by position."""
-        psf = self.canvas.psf_of(rows)
-        first = [mixer.add(layer) for layer in layers]
-        moves = mixer.moves(layers, first)
-        spectra = layers[0].maps.new_empty(len(rows), mixer.count, *psf.shape[2:])
-        for layer, at in zip(layers, first, strict=True):
-            torch.mul(layer.maps, psf, out=spectra[:, at : at + layer.maps.shape[1]])
+    def _blur(
+        self, layers: Mapping[int, _Layer], moves: Mapping[int, _Move], rows: Rows, some: slice, count: int
+    ) -> Maps:
+        """Maps on the stamp for some rows: of the layers that the PSF blurs, and the slopes of their light."""
+        psf = self.canvas.psf_of(rows[some])
+        spectra = torch.empty(len(rows[some]), count, *psf.shape[2:], dtype=psf.dtype, device=psf.device)
+        for at, layer in layers.items():
+            torch.mul(layer.spectra(self.canvas, some), psf, out=spectra[:, at : at + layer.count])
         ky, kx = self.canvas.frequencies()
-        for at, (axis, sources) in moves.items():
-            wave = -1j * (kx if axis == "x" else ky)
-            for number, (place, intensity) in enumerate(sources):
-                moved = spectra[:, place] * (wave * intensity.to(self.dtype)[:, None, None])
-                if number == 0:
-                    spectra[:, at] = moved
-                else:
-                    spectra[:, at] += moved
+        for at, move in moves.items():
+            wave = kx if move.axis == "x" else ky
+            light = sum(
+                spectra[:, place] * intensity[some].to(self.dtype)[:, None, None]
+                for place, intensity in move.light
+            )
+            torch.mul(light, -1j * wave, out=spectra[:, at])
         return self.canvas.to_stamp(spectra)
 
     def _layer(self, part: _Part, values: Values, rows: Rows, wanted: set[str]) -> _Layer:
@@ -203,8 +219,7 @@ class Renderer:
                 zero_point = self.zero_point[rows, None]
                 canvas = self.canvas.finer(profile.fineness)
                 sheet = radial.draw(profile, named, wanted, zero_point, canvas, self.dtype)
-                spectrum = self.canvas.coarser(sheet.spectrum(canvas), profile.fineness)
-                return _Layer(part, spectrum, sheet.mix, sheet.intensity)
+                return _Layer(part, sheet.maps, sheet.mix, sheet.intensity, fineness=profile.fineness)
             case PointProfile() as profile:
                 return self._point(part, profile, named, wanted, rows)
             case ImageProfile() as profile:
@@ -224,7 +239,7 @@ class Renderer:
             slope = torch.ones_like(amplitude)
         if profile.amplitude in wanted:
             mix[profile.amplitude] = {0: slope[:, 0]}
-        return _Layer(part, wave[:, None], mix, amplitude[:, 0])
+        return _Layer(part, wave[:, None], mix, amplitude[:, 0], transformed=True)
 
     def _plane(
         self, part: _Part, profile: ImageProfile, named: Mapping[str, Tensor], wanted: set[str], rows: Rows
@@ -247,7 +262,15 @@ class Renderer:
         maps = torch.stack([f, *slopes.values()], 1).unflatten(2, size)
         one = torch.ones(len(rows), dtype=torch.float64, device=rows.device)
         mix = {name: {1 + k: one} for k, name in enumerate(slopes)}
-        return _Layer(part, torch.fft.rfft2(maps) if profile.convolved else maps, mix, one)
+        return _Layer(part, maps, mix, one)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Move:
+    """The slope of light by position: along which axis, and the numbers and intensities (row,) of the maps it moves."""
+
+    axis: str
+    light: list[tuple[int, Tensor]]
 
 
 class _Mixer:
@@ -261,7 +284,7 @@ class _Mixer:
     def add(self, layer: _Layer) -> int:
         """Number the maps of a layer; the number of the first."""
         first = self.count
-        self.count += layer.maps.shape[1]
+        self.count += layer.count
         self.entries.append((0, first, layer.intensity))
         for name, terms in layer.mix.items():
             slot = self.slots[layer.part.columns[name].start]
@@ -269,22 +292,20 @@ class _Mixer:
             self.entries += [(1 + slot, first + k, coefficient) for k, coefficient in terms.items()]
         return first
 
-    def moves(
-        self, layers: Sequence[_Layer], first: Sequence[int]
-    ) -> dict[int, tuple[str, list[tuple[int, Tensor]]]]:
-        """A map for each slot of a position: its number -> axis, and (number, intensity) of the light it moves."""
-        by_slot: dict[int, tuple[str, list[tuple[int, Tensor]]]] = {}
+    def moves(self, layers: Sequence[_Layer], first: Sequence[int]) -> dict[int, _Move]:
+        """A map for each slot of a position, by its number."""
+        by_slot: dict[int, _Move] = {}
         for layer, at in zip(layers, first, strict=True):
             if isinstance(layer.part.profile, ImageProfile):
                 continue
             for axis in ("x", "y"):
                 slot = self.slots[layer.part.columns[axis].start]
                 if slot is not None:
-                    by_slot.setdefault(slot, (axis, []))[1].append((at, layer.intensity))
+                    by_slot.setdefault(slot, _Move(axis, [])).light.append((at, layer.intensity))
         moves = {}
         for slot, move in by_slot.items():
             moves[self.count] = move
-            self.entries.append((1 + slot, self.count, torch.ones_like(move[1][0][1])))
+            self.entries.append((1 + slot, self.count, torch.ones_like(move.light[0][1])))
             self.count += 1
         return moves
 

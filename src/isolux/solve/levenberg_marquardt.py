@@ -16,7 +16,8 @@ Bounds: an unknown at its bound that would be pushed outwards is held there. A s
 on it while the others are solved again, or is cut short there, whichever promises more.
 
 Problems work in ``width`` places: one that has ended leaves its place to the next in the queue, so that the
-slow ones hold up nobody, and the arithmetic has the same shape whatever company a problem is in.
+slow ones hold up nobody. They are evaluated in whole lots, the last filled up with one of them, so that the
+arithmetic has the same shape whatever company a problem is in.
 """
 
 from __future__ import annotations
@@ -69,10 +70,11 @@ class LevenbergMarquardt:
         queue = list(range(len(theta)))
         working: list[int] = []
         width = self.width or problem.places
+        lot = min(problem.lot, width)
         while queue or working:
             while queue and len(working) < width:
                 working.append(queue.pop(0))
-            rows = torch.tensor(working + working[:1] * (width - len(working)), device=theta.device)
+            rows = torch.tensor(working + working[:1] * (-len(working) % lot), device=theta.device)
             search.advance(rows)
             done = search.ended[rows[: len(working)]].tolist()
             working = [row for row, ended in zip(working, done, strict=True) if not ended]

@@ -50,6 +50,10 @@ class Problem(Protocol):
     def places(self) -> int:
         """How many rows are best worked on at once; must not depend on how they fare."""
 
+    @property
+    def lot(self) -> int:
+        """How many rows are evaluated together: solvers ask for whole lots."""
+
     def bounds(self) -> tuple[Theta, Theta]:
         """Lower and upper bounds (row, free), infinite where there are none."""
 

@@ -104,6 +104,11 @@ class _Decay:
         return torch.ones(3, dtype=torch.float64)
 
     @property
+    def lot(self) -> int:
+        """One row at a time."""
+        return 1
+
+    @property
     def places(self) -> int:
         return 4
 
