@@ -13,6 +13,7 @@ Each is -2 ln of a density of the noise but for a constant, so that costs of pix
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from isolux.errors import InputError, unknown_name
@@ -44,8 +45,10 @@ def loss_from(value: Any) -> Loss:
         if number:
             fields = dataclasses.fields(LOSSES[name.strip()]) if name.strip() in LOSSES else ()
             table |= {fields[0].name if fields else "number": number}
-    else:
+    elif isinstance(value, Mapping):
         table = dict(value)
+    else:
+        raise InputError("a loss cannot be read", value, ", ".join(LOSSES))
     name = table.pop("name", "chi2")
     if name not in LOSSES:
         raise unknown_name("loss", name, LOSSES)
