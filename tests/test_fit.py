@@ -267,7 +267,7 @@ def test_blank_image_does_not_hang():
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"errors": "covar"}, "covariance, bootstrap, none"),
+        ({"errors": "covar"}, "covariance, bootstrap, posterior, none"),
         ({"starts": 0}, "starts >= 1"),
         ({"start": {"galaxy.sersic_indx": [1, 1, 1, 1]}}, "did you mean 'galaxy.sersic_index'"),
     ],

@@ -13,7 +13,7 @@ LAYERS = {
     1: "noise stamp batch parameters ties parameter_map geometry result",
     2: "solve profiles psf core",
     3: "radial renderer scene loss priors likelihood derived",
-    4: "source start fate correlated bootstrap information uncertainty retry fit isolate isophotes field simulate nets",
+    4: "source start fate correlated posterior bootstrap information uncertainty retry fit isolate isophotes field simulate nets",
     5: "options task workers measure testing io",
     6: "survey report demo",
     7: "__init__ __main__ cli",
@@ -36,7 +36,18 @@ TORCH_ONLY |= {
     "derived",
 }
 TORCH_ONLY |= {"priors", "information"}
-TORCH_ONLY |= {"source", "start", "fate", "correlated", "bootstrap", "uncertainty", "retry", "fit", "nets"}
+TORCH_ONLY |= {
+    "source",
+    "start",
+    "fate",
+    "correlated",
+    "posterior",
+    "bootstrap",
+    "uncertainty",
+    "retry",
+    "fit",
+    "nets",
+}
 FILES = {".".join(p.relative_to(SOURCE).with_suffix("").parts): p for p in sorted(SOURCE.rglob("*.py"))}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, get_args
 
 import torch
 
@@ -14,25 +14,29 @@ from isolux.derived import derived_quantities
 from isolux.errors import InputError
 from isolux.fate import Fate, remark
 from isolux.geometry import wrap_angle
-from isolux.information import Parts, take_apart
+from isolux.information import take_apart
 from isolux.likelihood import ChiSquare
 from isolux.loss import SQUARED, Loss, RobustLoss, loss_from
 from isolux.parameter_map import ParameterMap, build_map
+from isolux.parameters import Parameter
 from isolux.priors import Prior, Priors
 from isolux.renderer import Renderer
 from isolux.result import Quantity, Result
 from isolux.retry import retry_round_ones
 from isolux.scene import Scene
-from isolux.solve import FirstOrder, LevenbergMarquardt, Solution
+from isolux.solve import LevenbergMarquardt, Sampler, Solution
 from isolux.start import starting_values
 from isolux.status import Flag, Status
 from isolux.types import Tensor, Theta, Values
-from isolux.uncertainty import bootstrapped, free_covariance, full_covariance, on_bounds, with_correlation
-
-Solver: TypeAlias = LevenbergMarquardt | FirstOrder
-Errors: TypeAlias = Literal["covariance", "bootstrap", "none"]
-
-FAILED_REPLICATES = 0.1
+from isolux.uncertainty import (
+    ErrorOptions,
+    Errors,
+    Fitted,
+    Solver,
+    fill,
+    standard_errors,
+    uncertainty_of,
+)
 
 
 def fit(
@@ -47,6 +51,7 @@ def fit(
     scale_errors: bool = False,
     starts: int = 1,
     replicates: int = 100,
+    sampler: Sampler | None = None,
     seed: int = 0,
 ) -> Result:
     """Fit every galaxy of a batch.
@@ -68,14 +73,18 @@ def fit(
     priors : sequence of Prior
         :class:`GaussianPrior`, :class:`LogNormalPrior`, :class:`UniformPrior`, in any number. The fit is then the
         mode of the posterior.
-    errors : {"covariance", "bootstrap", "none"}
-        From J^T W J at the best fit, from refits of resampled pixels, or not at all.
+    errors : {"covariance", "bootstrap", "posterior", "none"}
+        From J^T W J at the best fit, from refits of resampled pixels, from samples of the posterior, or not at all.
     scale_errors : bool
         Divide the data's information by the reduced chi-square, as though the model were right and sigma not.
     starts : int
         Fits a galaxy from different starting values; the best is kept.
-    replicates, seed : int
-        Of the bootstrap (the seed also moves the further starts).
+    replicates : int
+        Of the bootstrap.
+    sampler : Sampler, optional
+        Of the posterior: how many samples, and how good.
+    seed : int
+        Of bootstrap, posterior samples and further starts.
 
     Returns
     -------
@@ -98,16 +107,18 @@ def fit(
         fate.refuse(Status.BAD_PRIOR, _prior_faults(problem.priors, batch))
     rows = torch.tensor(fate.fittable, dtype=torch.int64, device=batch.image.device)
     solution = _solve(problem, rows, solver, starts, seed)
-    options = _ErrorOptions(errors, scale_errors, replicates, seed, solver)
-    return _assemble(_Fitted(batch, scene, problem, plain, rows, solution, fate), options, clock)
+    options = ErrorOptions(errors, scale_errors, replicates, seed, solver, sampler or Sampler())
+    return _assemble(Fitted(batch, scene, problem, plain, rows, solution, fate), options, clock)
 
 
 def _check(
     errors: Errors, scale_errors: bool, starts: int, replicates: int, loss: Loss, batch: Batch
 ) -> None:
     """Refuse options that are out of range or exclude each other."""
-    if errors not in ("covariance", "bootstrap", "none"):
-        raise InputError("errors", errors, "covariance, bootstrap, none")
+    if errors not in get_args(Errors):
+        raise InputError("errors", errors, ", ".join(get_args(Errors)))
+    if scale_errors and errors == "posterior":
+        raise InputError("scale_errors: the posterior takes sigma as it is; scale sigma itself")
     if starts < 1 or replicates < 2:
         raise InputError("starts and replicates", (starts, replicates), "starts >= 1, replicates >= 2")
     if scale_errors and isinstance(loss, RobustLoss):
@@ -229,31 +240,7 @@ def _with_less_memory(solver: Solver, problem: ChiSquare, theta: Theta) -> Solut
             solver = dataclasses.replace(solver, width=width // 2)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Fitted:
-    """Everything that a result is made from; ``rows`` are the galaxies that were fitted."""
-
-    batch: Batch
-    scene: Scene
-    problem: ChiSquare
-    plain: ChiSquare
-    rows: Tensor
-    solution: Solution
-    fate: Fate
-
-
-@dataclasses.dataclass(frozen=True)
-class _ErrorOptions:
-    """How errors are found: the options of :func:`fit` that concern them."""
-
-    errors: Errors
-    scale_errors: bool
-    replicates: int
-    seed: int
-    solver: Solver
-
-
-def _assemble(fitted: _Fitted, options: _ErrorOptions, clock: float) -> Result:
+def _assemble(fitted: Fitted, options: ErrorOptions, clock: float) -> Result:
     """The result of all galaxies of the batch, fitted or not."""
     batch, parameters, rows, solution, fate = (
         fitted.batch,
@@ -271,10 +258,11 @@ def _assemble(fitted: _Fitted, options: _ErrorOptions, clock: float) -> Result:
     found[:, free] = torch.clamp(
         found[:, free], parameters.lower[rows[ended]][:, free], parameters.upper[rows[ended]][:, free]
     )
-    values = _fill(galaxies, rows[ended], found)
+    values = fill(galaxies, rows[ended], found)
     parts = take_apart(fitted.problem, fitted.plain, rows, solution, options.scale_errors)
-    at_bound, full, samples, effective = _errors(fitted, parts, options)
-    value_errors = _standard_errors(parameters, values, full)
+    known = uncertainty_of(fitted, parts, options)
+    at_bound, full = known.at_bound, known.covariance
+    value_errors = standard_errors(parameters, values, full)
     derived, derived_values, derived_errors = derived_quantities(
         fitted.scene, values, full, batch.zero_point.to(values.device), batch.pixel_scale.to(values.device)
     )
@@ -282,6 +270,8 @@ def _assemble(fitted: _Fitted, options: _ErrorOptions, clock: float) -> Result:
     fate.mark(at_bound.any(1) & done, Flag.AT_BOUND)
     if options.errors != "none":
         unknown = (torch.isnan(value_errors[:, free]) & ~at_bound[:, free]).any(1)
+        if options.errors == "posterior":
+            unknown &= ~torch.isnan(values).all(1)
         fate.mark(unknown & done, Flag.NO_COVARIANCE if parameters.linearisable else Flag.NOT_LINEARISED)
     remark(fate, batch, fitted.scene, parameters, values, value_errors)
     took = torch.zeros(galaxies, dtype=torch.float64)
@@ -297,89 +287,51 @@ def _assemble(fitted: _Fitted, options: _ErrorOptions, clock: float) -> Result:
         derived=derived,
         derived_values=derived_values.cpu(),
         derived_errors=derived_errors.cpu(),
-        chi2=_fill(galaxies, rows[ended], parts.chi2[ended]).cpu(),
+        chi2=fill(galaxies, rows[ended], parts.chi2[ended]).cpu(),
         n_pixels=(~batch.mask).flatten(1).sum(1).cpu(),
         n_free=torch.full((galaxies,), parameters.n_free),
         status=tuple(fate.status),
         flags=tuple(fate.flags),
         message=tuple(fate.message),
-        steps=_fill(galaxies, rows, solution.steps.double()).nan_to_num(0).long().cpu(),
+        steps=fill(galaxies, rows, solution.steps.double()).nan_to_num(0).long().cpu(),
         seconds=took,
         zero_point=batch.zero_point.cpu(),
         pixel_scale=batch.pixel_scale.cpu(),
-        samples=None if samples is None else samples.cpu(),
+        samples=None if known.samples is None else _near(fitted.scene, known.samples, values).cpu(),
+        rhat=None if known.rhat is None else known.rhat.cpu(),
+        effective_samples=None if known.effective_samples is None else known.effective_samples.cpu(),
         wcs=batch.wcs,
-        n_effective=None if effective is None else effective.cpu(),
-        loss=None
-        if fitted.problem.loss == SQUARED
-        else _fill(galaxies, rows[ended], parts.loss[ended]).cpu(),
+        n_effective=known.effective.cpu(),
+        loss=None if fitted.problem.loss == SQUARED else fill(galaxies, rows[ended], parts.loss[ended]).cpu(),
         prior=None
         if fitted.problem.priors is None
-        else _fill(galaxies, rows[ended], parts.prior[ended]).cpu(),
+        else fill(galaxies, rows[ended], parts.prior[ended]).cpu(),
     )
-
-
-def _errors(
-    fitted: _Fitted, parts: Parts, options: _ErrorOptions
-) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
-    """Bounds that were hit (galaxy, parameter), covariance of all parameters, samples, effective parameters."""
-    problem, rows, solution = fitted.problem, fitted.rows, fitted.solution
-    galaxies, parameters = len(fitted.batch), fitted.problem.parameters
-    hit = on_bounds(problem, rows, solution.theta)
-    at_bound = torch.zeros(galaxies, len(parameters.names), dtype=torch.bool, device=rows.device)
-    at_bound[rows[:, None], torch.tensor(parameters.free, device=rows.device)] = hit
-    free, samples, effective = None, None, None
-    correlation = fitted.batch.noise_correlation
-    if options.errors == "covariance" or (correlation is not None and options.errors != "none"):
-        known = dataclasses.replace(solution, hessian=parts.hessian)
-        free = free_covariance(problem, rows, known, hit)
-    if free is not None and correlation is not None:
-        free, taken = with_correlation(problem, rows, solution.theta, free, correlation, parts.dispersion)
-        effective = _fill(galaxies, rows, taken)
-    if options.errors == "bootstrap":
-        solver = options.solver if isinstance(options.solver, LevenbergMarquardt) else LevenbergMarquardt()
-        drawn, free, failed = bootstrapped(
-            problem, rows, solution, fitted.batch.id, options.replicates, options.seed, solver, correlation
-        )
-        samples = _fill(galaxies, rows, drawn)
-        fitted.fate.mark(_fill(galaxies, rows, failed) > FAILED_REPLICATES, Flag.BOOTSTRAP_FAILED)
-    if free is None:
-        return at_bound, None, samples, None
-    return (
-        at_bound,
-        _fill(galaxies, rows, full_covariance(parameters, solution.theta, rows, free)),
-        samples,
-        effective,
-    )
-
-
-def _standard_errors(parameters: ParameterMap, values: Values, covariance: Tensor | None) -> Values:
-    """Roots of the variances; zero for fixed parameters, NaN where there is no variance."""
-    if covariance is None:
-        return torch.full_like(values, torch.nan)
-    variance = torch.diagonal(covariance, dim1=1, dim2=2)
-    errors = torch.sqrt(torch.where(variance >= 0, variance, torch.nan))
-    fixed = torch.tensor([kind == "fixed" for kind in parameters.kinds()], device=values.device)
-    return torch.where(fixed & torch.isfinite(values), torch.zeros_like(values), errors)
-
-
-def _fill(galaxies: int, rows: Tensor, found: Tensor) -> Tensor:
-    """Numbers of the fitted galaxies in their places among all, NaN elsewhere."""
-    full = torch.full((galaxies, *found.shape[1:]), torch.nan, dtype=found.dtype, device=found.device)
-    full[rows] = found
-    return full
 
 
 def _columns(scene: Scene, parameters: ParameterMap) -> tuple[Quantity, ...]:
-    declared = [entry.parameter for entry in scene.parameters for _ in range(entry.parameter.size)]
-    return tuple(Quantity(n, p.unit, p.meaning) for n, p in zip(parameters.names, declared, strict=True))
+    pairs = zip(parameters.names, _declared(scene), strict=True)
+    return tuple(Quantity(n, p.unit, p.meaning) for n, p in pairs)
+
+
+def _near(scene: Scene, samples: Tensor, values: Values) -> Tensor:
+    """Samples (galaxy, sample, parameter) with angles brought within half a period of the wrapped values."""
+    columns = list(samples.unbind(2))
+    for k, middle in enumerate(_wrap(scene, values).unbind(1)):
+        period = _declared(scene)[k].period
+        if period is not None:
+            columns[k] = middle[:, None] + wrap_angle(columns[k] - middle[:, None], period)
+    return torch.stack(columns, 2)
+
+
+def _declared(scene: Scene) -> list[Parameter]:
+    return [entry.parameter for entry in scene.parameters for _ in range(entry.parameter.size)]
 
 
 def _wrap(scene: Scene, values: Values) -> Values:
     """Angles brought into half a period about zero."""
     columns = list(values.unbind(1))
-    declared = [entry.parameter for entry in scene.parameters for _ in range(entry.parameter.size)]
-    for k, parameter in enumerate(declared):
+    for k, parameter in enumerate(_declared(scene)):
         if parameter.period is not None:
             columns[k] = wrap_angle(columns[k], parameter.period)
     return torch.stack(columns, 1)

@@ -7,15 +7,15 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
 from isolux.errors import InputError, unknown_name
-from isolux.fit import Errors
 from isolux.loss import Loss, loss_from
 from isolux.priors import Prior
-from isolux.solve import FirstOrder, LevenbergMarquardt
+from isolux.solve import FirstOrder, LevenbergMarquardt, Sampler
+from isolux.uncertainty import Errors
 
 BYTES_A_PIXEL = 64
 """Memory that a pixel of a batch takes with its sigma, mask, weights and share of the PSF's transform."""
@@ -41,14 +41,18 @@ class RunOptions:
         What a pixel costs: ``chi2``, ``student-t``, ``huber``, ``cash``, or one of their classes.
     priors : sequence of Prior
         What is known of parameters before.
-    errors : {"covariance", "bootstrap", "none"}
+    errors : {"covariance", "bootstrap", "posterior", "none"}
         How errors are found.
     scale_errors : bool
         Divide the data's information by the reduced chi-square.
     starts : int
         Fits a galaxy from different starting values.
-    replicates, seed : int
+    replicates : int
         Of the bootstrap.
+    sampler : Sampler
+        Of the posterior.
+    seed : int
+        Of bootstrap, posterior samples and further starts.
     device : str
         ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
     dtype : {"float32", "float64"}
@@ -86,6 +90,7 @@ class RunOptions:
     scale_errors: bool = False
     starts: int = 1
     replicates: int = 100
+    sampler: Sampler = dataclasses.field(default_factory=Sampler)
     seed: int = 0
     device: str = "auto"
     dtype: str = "float32"
@@ -110,7 +115,7 @@ class RunOptions:
                 continue
             if not isinstance(value, int) or value < lowest:
                 raise InputError(name, value, f"a whole number, {lowest} or more")
-        for name, choices in {"dtype": DTYPES, "errors": ("covariance", "bootstrap", "none")}.items():
+        for name, choices in {"dtype": DTYPES, "errors": get_args(Errors)}.items():
             if getattr(self, name) not in choices:
                 raise InputError(name, getattr(self, name), ", ".join(choices))
         loss_from(self.loss)
@@ -177,7 +182,17 @@ class RunOptions:
     @property
     def fit_arguments(self) -> dict[str, Any]:
         """What :func:`isolux.fit` takes."""
-        names = ("solver", "loss", "priors", "errors", "scale_errors", "starts", "replicates", "seed")
+        names = (
+            "solver",
+            "loss",
+            "priors",
+            "errors",
+            "scale_errors",
+            "starts",
+            "replicates",
+            "sampler",
+            "seed",
+        )
         return {name: getattr(self, name) for name in names}
 
 

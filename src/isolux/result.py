@@ -32,6 +32,10 @@ UNITLESS = {
     "flux/pixel3": ", in image units per pixel, per pixel",
 }
 """What the description says where astropy has no unit."""
+PERCENTILES = (15.865, 50.0, 84.135)
+"""Of samples, in the catalogue: the median and one standard deviation of a normal distribution to either side."""
+AT_ONCE = 1024
+"""Galaxies whose percentiles are taken together."""
 CatalogueColumn: TypeAlias = tuple[str, np.ndarray, str, str]
 """Name, values (galaxy,) or (galaxy, element), unit, meaning."""
 
@@ -82,9 +86,13 @@ class Result:
     zero_point, pixel_scale : Tensor
         (galaxy,): as in the batch.
     samples : Tensor or None
-        (galaxy, replicate, parameter): bootstrap replicates where they were asked for.
+        (galaxy, sample, parameter): bootstrap replicates or samples of the posterior, where they were asked for.
     n_effective : Tensor or None
-        (galaxy,): where noise is correlated, how many parameters would take up as much of independent noise.
+        (galaxy,): how many parameters would take up as much of independent noise as the free ones do; ``n_free``
+        but where noise is correlated.
+    rhat, effective_samples : Tensor or None
+        (galaxy, parameter): of samples of the posterior: how well the chains agree, and how many independent
+        samples they are worth; NaN for parameters that are not free.
     loss : Tensor or None
         (galaxy,): what the loss makes of the good pixels, where it is not chi-square.
     prior : Tensor or None
@@ -118,6 +126,8 @@ class Result:
     n_effective: PerGalaxy | None = None
     loss: PerGalaxy | None = None
     prior: PerGalaxy | None = None
+    rhat: Values | None = None
+    effective_samples: Values | None = None
 
     def __len__(self) -> int:
         return len(self.id)
@@ -161,7 +171,7 @@ class Result:
         """
         half = self.dof.clamp_min(1).double() / 2
         density = -half * math.log(2) - torch.lgamma(half) + (half - 1) * torch.log(self.chi2) - self.chi2 / 2
-        return density if self.n_effective is None else torch.full_like(density, torch.nan)
+        return torch.where(self._penalised == self.n_free, density, torch.nan)
 
     @property
     def aic(self) -> PerGalaxy:
@@ -193,7 +203,8 @@ class Result:
         """The catalogue: one row a galaxy, whatever happened to it.
 
         For every parameter ``<component>_<parameter>`` with ``_err`` and ``_mark`` (free, fixed, tied or at
-        bound), the derived quantities, and what is known of the fit. Sizes are in arcsec, positions in pixels
+        bound), the derived quantities, and what is known of the fit; where there are samples, also ``_p16``,
+        ``_p50`` and ``_p84``, their percentiles. Sizes are in arcsec, positions in pixels
         from 0, angles in degrees; galaxies that were not fitted have NaN. Where there is a WCS, ``ra`` and
         ``dec`` (ICRS) of the first component and every ``<component>_pa_sky``, east of north.
 
@@ -248,6 +259,7 @@ def _catalogue(result: Result) -> Iterator[CatalogueColumn]:
     yield from (column for column in sky if column[0] in ("ra", "dec"))
     for name, columns in _grouped(result.columns).items():
         yield from _values_and_errors(result, name, columns)
+        yield from _percentiles(result, name, columns)
         yield f"{_flat(name)}_mark", _marks(result, columns), "", "free, fixed, tied or at bound"
         if name.endswith(".position_angle"):
             yield from (column for column in sky if column[0] == _flat(name.split(".")[0]) + "_pa_sky")
@@ -276,8 +288,18 @@ def _fit_columns(result: Result) -> Iterator[CatalogueColumn]:
         numbers["loss"] = (result.loss, "", "what the fit has minimised in place of chi2")
     if result.prior is not None:
         numbers["prior"] = (result.prior, "", "what priors add to that")
-    if result.n_effective is not None:
-        numbers["n_effective"] = (result.n_effective, "", "free parameters, by the noise that they take up")
+    if result.rhat is not None and result.effective_samples is not None:
+        worst = (
+            result.rhat.nan_to_num(-torch.inf).amax(1),
+            result.effective_samples.nan_to_num(torch.inf).amin(1),
+        )
+        fewest = torch.where(torch.isfinite(worst[1]), worst[1], torch.nan)
+        numbers["rhat"] = (
+            torch.where(worst[0] > 0, worst[0], torch.nan),
+            "",
+            "largest R-hat of a parameter's samples",
+        )
+        numbers["effective_samples"] = (fewest, "", "least effective number of a parameter's samples")
     for name, (values, unit, meaning) in numbers.items():
         yield name, values.numpy(), unit, meaning
     codes = np.array([int(s) for s in result.status], dtype=np.int32)
@@ -309,14 +331,36 @@ def _values_and_errors(result: Result, name: str, columns: list[int] | None) -> 
     else:
         quantity = result.columns[columns[0]]
         values, errors = result.values[:, columns], result.errors[:, columns]
-    unit = quantity.unit
-    if unit == "pixel" and name.rpartition(".")[2] not in ("x", "y"):
-        unit = "arcsec"
-        values, errors = (v * result.pixel_scale[:, None].to(v) for v in (values, errors))
+    unit, (values, errors) = _in_arcsec(result, name, quantity.unit, values, errors)
     if values.shape[1] == 1:
         values, errors = values[:, 0], errors[:, 0]
     yield _flat(name), values.numpy(), unit, quantity.meaning
     yield f"{_flat(name)}_err", errors.numpy(), unit, f"one standard deviation: {quantity.meaning}"
+
+
+def _percentiles(result: Result, name: str, columns: list[int]) -> Iterator[CatalogueColumn]:
+    """Percentiles of the samples of a parameter that is not fixed."""
+    if result.samples is None or result.kinds[columns[0]] == "fixed":
+        return
+    quantity = result.columns[columns[0]]
+    for percentile in PERCENTILES:
+        parts = result.samples[:, :, columns].split(AT_ONCE)  # torch sorts no more than 16 million numbers
+        values = torch.cat([torch.nanquantile(part, percentile / 100, dim=1) for part in parts])
+        unit, (values,) = _in_arcsec(result, name, quantity.unit, values)
+        shown = values[:, 0] if values.shape[1] == 1 else values
+        yield (
+            f"{_flat(name)}_p{percentile:.0f}",
+            shown.numpy(),
+            unit,
+            f"percentile of samples: {quantity.meaning}",
+        )
+
+
+def _in_arcsec(result: Result, name: str, unit: str, *arrays: Tensor) -> tuple[str, tuple[Tensor, ...]]:
+    """Lengths (galaxy, column) in arcsec, all else as it is."""
+    if unit != "pixel" or name.rpartition(".")[2] in ("x", "y"):
+        return unit, arrays
+    return "arcsec", tuple(a * result.pixel_scale[:, None].to(a) for a in arrays)
 
 
 def _marks(result: Result, columns: list[int]) -> np.ndarray:

@@ -59,6 +59,7 @@ class Flag(IntFlag):
     PSF_UNDERSAMPLED = 8192
     GPU_LOST = 16384
     NOT_QUADRATIC = 32768
+    NOT_MIXED = 65536
 
     @property
     def messages(self) -> list[str]:
@@ -83,6 +84,7 @@ FLAG_MESSAGES: dict[Flag, str] = {
     Flag.PSF_UNDERSAMPLED: "the PSF is undersampled: give an oversampled one",
     Flag.GPU_LOST: "fitted on the CPU, because the GPU was lost",
     Flag.NOT_QUADRATIC: "errors are approximate (chi-square is no quadratic): use the bootstrap or the sampler",
+    Flag.NOT_MIXED: "posterior samples are not to be trusted: chains disagree, or hold too few independent samples",
 }
 
 

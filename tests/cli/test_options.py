@@ -15,7 +15,7 @@ from isolux.io.source import StampSource
 from isolux.options import RunOptions
 from isolux.parameters import Free
 from isolux.profiles import FlatSky, Sersic
-from isolux.solve import FirstOrder, LevenbergMarquardt
+from isolux.solve import FirstOrder, LevenbergMarquardt, Sampler
 
 
 def test_run_file_explains_every_option():
@@ -69,6 +69,7 @@ def test_run_file_tells_the_true_defaults():
     for section, _, values in examples():
         for name, value in values.items():
             default = getattr(options if section in ("[fit]", "[output]") else source, name, None)
+            default = dataclasses.asdict(default) if name == "sampler" else default
             if default is not None and name not in ("solver", "priors"):
                 assert value == default, name
 
@@ -76,6 +77,7 @@ def test_run_file_tells_the_true_defaults():
 def test_help_tells_the_true_defaults():
     defaults = {f.name: f.default for f in dataclasses.fields(RunOptions)} | {"out": "run", "steps": 100}
     defaults |= {"tolerance": LevenbergMarquardt().tolerance, "learning_rate": FirstOrder().learning_rate}
+    defaults["draws"] = Sampler().draws
     for group in (FitArguments, OutputArguments):
         for field in dataclasses.fields(group):
             said = field.metadata["help"].rpartition("Default ")[2].rstrip(".").partition(",")[0]

@@ -145,12 +145,13 @@ class FitArguments:
         "May be repeated; replaces the run file's prior on the same.",
     )
     starts: int | None = option("N", "Starts of a galaxy, the best of which is kept. Default 1.")
-    errors: str | None = option("KIND", "covariance, bootstrap or none. Default covariance.")
+    errors: str | None = option("KIND", "covariance, bootstrap, posterior or none. Default covariance.")
     scale_errors: bool | None = option(
         None, "Multiply covariances by the reduced chi-square.", "--scale-errors"
     )
     replicates: int | None = option("N", "Of the bootstrap, for each galaxy. Default 100.")
-    seed: int | None = option("N", "Of the bootstrap and of further starts. Default 0.")
+    draws: int | None = option("N", "Samples of the posterior that are kept, for each galaxy. Default 500.")
+    seed: int | None = option("N", "Of bootstrap, posterior samples and further starts. Default 0.")
     device: str | None = option("NAME", "cpu, cuda, cuda:1, or auto: a GPU where there is one. Default auto.")
     dtype: str | None = option("TYPE", "Precision of the images: float32 or float64. Default float32.")
     batch_size: int | None = option("N", "Galaxies of a batch at most. Default: from the free memory.")
@@ -161,7 +162,7 @@ class FitArguments:
 
     def fields(self) -> dict[str, Any]:
         """What was given, by field of the options; the solver's parts apart."""
-        own = ("solver", "prior", "steps", "tolerance", "learning_rate")
+        own = ("solver", "prior", "steps", "tolerance", "learning_rate", "draws")
         return {name: value for name, value in given_of(self).items() if name not in own}
 
 

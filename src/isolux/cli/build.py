@@ -96,6 +96,8 @@ class Arguments:
         if self.output.figures is not None and self.output.figures < 0:
             raise InputError("--figures", self.output.figures, "0 or more")
         given = {**self.fit.fields(), **self.output.fields()}
+        if self.fit.draws is not None:
+            given["sampler"] = dataclasses.replace(options.sampler, draws=self.fit.draws)
         return dataclasses.replace(options, solver=solver, priors=self.priors(options.priors), **given)
 
     def priors(self, others: Sequence[Prior]) -> tuple[Prior, ...]:

@@ -68,10 +68,12 @@ profile = "sky"                    # its level is in image units a pixel
 #                                  #   columns; or { on = "galaxy.sersic_index", kind = "gaussian", mean = 2.0,
 #                                  #   width = 0.5 }
 # starts = 1                       # starts of a galaxy, the best of which is kept
-# errors = "covariance"            # or "bootstrap", "none"
+# errors = "covariance"            # or "bootstrap", "posterior", "none"
 # scale_errors = false             # multiply covariances by the reduced chi-square
 # replicates = 100                 # of the bootstrap
-# seed = 0                         # of the bootstrap and of further starts
+# sampler = { draws = 500, effective = 400, rhat = 1.03, chains = 8, evaluations = 65536 }  # of the posterior:
+#                                  #   samples kept, effective ones that are enough, agreement of chains
+# seed = 0                         # of bootstrap, posterior samples and further starts
 # device = "auto"                  # a GPU where there is one; or "cpu", "cuda", "cuda:1"
 # dtype = "float32"                # or "float64"
 # batch_size = 256                 # galaxies of a batch at most; from the free memory where left out

@@ -23,7 +23,7 @@ from isolux.parameters import Column, Fixed, Free, Tied
 from isolux.priors import priors_from
 from isolux.profiles.base import Profile
 from isolux.scene import Scene
-from isolux.solve import FirstOrder, LevenbergMarquardt
+from isolux.solve import FirstOrder, LevenbergMarquardt, Sampler
 
 SOLVERS = {"levenberg-marquardt": LevenbergMarquardt, "first-order": FirstOrder}
 OUTPUT = ("folder", "catalogue", "blocks", "figures", "resume", "overwrite")
@@ -154,6 +154,11 @@ def _options(fitting: Mapping[str, Any], output: Mapping[str, Any], folder: Path
     values = {**fitting, **output}
     if "solver" in values:
         values["solver"] = solver_from(values["solver"])
+    if "sampler" in values:
+        _check(
+            "option of the sampler", values["sampler"], [field.name for field in dataclasses.fields(Sampler)]
+        )
+        values["sampler"] = Sampler(**values["sampler"])
     if "loss" in values:
         values["loss"] = loss_from(values["loss"])
     if "priors" in values:
