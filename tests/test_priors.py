@@ -169,6 +169,25 @@ def test_uniform_prior_on_a_function_is_a_steep_wall():
     assert (size > 1.9).any()
 
 
+def test_what_contradicts_its_prior_is_flagged():
+    batch, truth = mock_batch(count=6)
+    found = isolux.fit(batch, SCENE, priors=[GaussianPrior("galaxy.sersic_index", 2.0, 0.1)])
+    expected = (found["galaxy.sersic_index"] - 2.0).abs() > 0.4
+    assert [Flag.PRIOR_CONFLICT in flags for flags in found.flags] == expected.tolist()
+    assert 0 < expected.sum() < 6
+    wall = isolux.fit(batch, SCENE, priors=[UniformPrior("1 * galaxy.sersic_index", high=2.0)])
+    inside = torch.tensor(truth["sersic_index"]) < 1.8
+    assert [Flag.AT_BOUND in flags for flags in wall.flags] == (~inside).tolist()
+    assert not any(Flag.PRIOR_CONFLICT in flags for flags in wall.flags)
+
+
+def test_uniform_priors_of_single_galaxies_can_be_wrong_too():
+    batch, _ = mock_batch(count=3, size=32)
+    prior = UniformPrior("galaxy.sersic_index", [1.0, 3.0, 1.0], [4.0, 2.0, 4.0])
+    found = isolux.fit(batch, SCENE, priors=[prior], errors="bootstrap", replicates=10)
+    assert [status is Status.BAD_PRIOR for status in found.status] == [False, True, False]
+
+
 def test_bootstrap_draws_priors_too():
     batch, _ = mock_batch(count=2)
     priors = [GaussianPrior("galaxy.sersic_index", 2.0, 1e-3)]

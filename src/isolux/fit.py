@@ -268,6 +268,10 @@ def _assemble(fitted: Fitted, options: ErrorOptions, clock: float) -> Result:
     )
     done = torch.tensor([status.fitted for status in fate.status], device=values.device)
     fate.mark(at_bound.any(1) & done, Flag.AT_BOUND)
+    if fitted.problem.priors is not None:
+        far, leaning = fitted.problem.priors.conflicts(found, rows[ended])
+        fate.mark(_among(galaxies, rows[ended][far]) & done, Flag.PRIOR_CONFLICT)
+        fate.mark(_among(galaxies, rows[ended][leaning]) & done, Flag.AT_BOUND)
     if options.errors != "none":
         unknown = (torch.isnan(value_errors[:, free]) & ~at_bound[:, free]).any(1)
         if options.errors == "posterior":
@@ -307,6 +311,13 @@ def _assemble(fitted: Fitted, options: ErrorOptions, clock: float) -> Result:
         if fitted.problem.priors is None
         else fill(galaxies, rows[ended], parts.prior[ended]).cpu(),
     )
+
+
+def _among(galaxies: int, some: Tensor) -> Tensor:
+    """(galaxy,) of bool: which are among some numbers of galaxies."""
+    chosen = torch.zeros(galaxies, dtype=torch.bool, device=some.device)
+    chosen[some] = True
+    return chosen
 
 
 def _columns(scene: Scene, parameters: ParameterMap) -> tuple[Quantity, ...]:

@@ -100,7 +100,7 @@ class ChiSquare:
             scaled,
             owner,
             loss=loss.on(batch),
-            priors=priors if priors is not None and priors.terms else None,
+            priors=priors,
         )
 
     @property

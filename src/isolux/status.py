@@ -60,6 +60,7 @@ class Flag(IntFlag):
     GPU_LOST = 16384
     NOT_QUADRATIC = 32768
     NOT_MIXED = 65536
+    PRIOR_CONFLICT = 131072
 
     @property
     def messages(self) -> list[str]:
@@ -85,6 +86,7 @@ FLAG_MESSAGES: dict[Flag, str] = {
     Flag.GPU_LOST: "fitted on the CPU, because the GPU was lost",
     Flag.NOT_QUADRATIC: "errors are approximate (chi-square is no quadratic): use the bootstrap or the sampler",
     Flag.NOT_MIXED: "posterior samples are not to be trusted: chains disagree, or hold too few independent samples",
+    Flag.PRIOR_CONFLICT: "a value ended more than four widths from the middle of its prior",
 }
 
 

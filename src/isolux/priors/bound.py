@@ -17,6 +17,9 @@ from isolux.solve.problem import Linearised
 from isolux.ties import compile_tie
 from isolux.types import PerGalaxy, Rows, Tensor, Theta, Values
 
+FAR = 4.0
+"""Widths from a prior's middle beyond which prior and data contradict each other."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Term:
@@ -136,6 +139,9 @@ class Priors:
 
     def linearise(self, theta: Theta, galaxies: Rows, draws: Tensor | None = None) -> Linearised:
         """Cost, minus half its gradient, and J^T J in theta (row, free)."""
+        if not self.terms:
+            nothing = torch.zeros_like(theta)
+            return Linearised(nothing[:, 0], nothing, torch.diag_embed(nothing))
         values = self.parameters.expand(theta, galaxies)
         residuals, slopes = self._slopes(values, galaxies)
         residuals = residuals if draws is None else residuals - draws
@@ -164,7 +170,7 @@ class Priors:
     def draw(self, rows: int, generator: torch.Generator) -> Tensor:
         """Standard normal deviates (row, prior) for ``cost``; zero for uniform priors, which have no middle."""
         drawn = torch.randn(rows, len(self.terms), generator=generator, dtype=torch.float64)
-        flat = torch.tensor([isinstance(term.prior, UniformPrior) for term in self.terms])
+        flat = torch.tensor([isinstance(term.prior, UniformPrior) for term in self.terms], dtype=torch.bool)
         return torch.where(flat, 0.0, drawn)
 
     def near(self, values: Values, estimated: Sequence[bool]) -> Values:
@@ -185,6 +191,15 @@ class Priors:
                 start = torch.fmin(torch.fmax(start, low), high)
             values[:, term.column] = start
         return values
+
+    def conflicts(self, values: Values, galaxies: Rows) -> tuple[Tensor, Tensor]:
+        """Where (row,) values are many widths from the middle of a prior, and where they lean on the end of a range."""
+        size = self.residuals(values, galaxies).abs()
+        uniform = torch.tensor(
+            [isinstance(term.prior, UniformPrior) for term in self.terms], dtype=torch.bool
+        )
+        uniform = uniform.to(size.device)
+        return ((size > FAR) & ~uniform).any(1), ((size > 0) & uniform).any(1)
 
     def usable(self) -> Tensor:
         """(galaxy,) of bool: where all priors are finite at the starting values."""
