@@ -82,7 +82,9 @@ def slope_by(name, shape, offsets, slope):
     if shape.boxiness is not None:
         return chain(shape, offsets, slope, {name})[name]
     moment, factor = moment_factors(shape)[name]
-    return moments(offsets, slope / offsets.radius, [moment])[0] * factor
+    maps = torch.empty(len(slope), 1, slope.shape[1], dtype=slope.dtype)
+    moments(offsets, slope / offsets.radius, [moment], maps)
+    return maps[:, 0] * factor
 
 
 @pytest.mark.parametrize(

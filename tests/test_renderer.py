@@ -48,7 +48,8 @@ def slopes_and_differences(scene, batch, step=1e-4):
     rows = torch.arange(len(batch))
     theta = parameters.to_theta(parameters.values)
     expanded = parameters.expand(theta, rows)
-    maps = renderer.design(expanded, rows, parameters.slots, len(parameters.slot_columns)).combined()
+    slots, one = parameters.slots, torch.ones_like(batch.image)
+    maps = renderer.design(expanded, rows, slots, len(parameters.slot_columns), one).combined()
     turn = parameters.slot_jacobian(theta, expanded, rows)
     ours = torch.einsum("gsyx,gsf->gfyx", maps[:, 1:], turn)
     for k in range(parameters.n_free):

@@ -140,8 +140,8 @@ class RoundCore:
         index = low.long() + TABLE * rows
         flat = self.table.flatten(0, 1)
         index = index.flatten()
-        ends = (torch.index_select(flat, 0, i).view(*square.shape, -1) for i in (index, index + 1))
-        return torch.lerp(*ends, (place - low)[..., None])
+        before, after = (torch.index_select(flat, 0, i).view(*square.shape, -1) for i in (index, index + 1))
+        return torch.lerp(before, after, (place - low)[..., None])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -108,11 +108,15 @@ def rotated(ellipse: Ellipse, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return y * cos - x * sin, x * cos + y * sin
 
 
-def moments(offsets: Offsets, by_radius: Points, wanted: Sequence[str]) -> list[Points]:
-    """Maps (f'/r) c^2 for ``cc`` and (f'/r) a c for ``ac``, given f'/r (galaxy, point); c is b / q."""
-    outer = by_radius * offsets.stretched
+def moments(offsets: Offsets, by_radius: Points, wanted: Sequence[str], out: Tensor) -> None:
+    """Write the maps (f'/r) c^2 for ``cc`` and (f'/r) a c for ``ac`` to ``out`` (galaxy, map, point); c is b / q.
+
+    ``by_radius`` is f'/r (galaxy, point), and is used up.
+    """
+    by_radius *= offsets.stretched
     other = {"cc": offsets.stretched, "ac": offsets.major}
-    return [outer * other[name] for name in wanted]
+    for k, name in enumerate(wanted):
+        torch.mul(by_radius, other[name], out=out[:, k])
 
 
 def moment_factors(ellipse: Ellipse) -> dict[str, tuple[str, Tensor]]:

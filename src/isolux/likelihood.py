@@ -195,7 +195,8 @@ class ChiSquare:
         values = self.parameters.expand(theta, galaxies)
         slots, columns = self.parameters.slots, self.parameters.slot_columns
         scale = self.parameters.scale[galaxies]
-        design = self.renderer.design(values / scale, galaxies, slots, len(columns))
+        weight = self.weight[galaxies]
+        design = self.renderer.design(values / scale, galaxies, slots, len(columns), weight)
         table, cost = self._table(design, galaxies, rows)
         turn = self.parameters.slot_jacobian(theta, values, galaxies) / scale[:, list(columns), None]
         return table, design.mix[:, 1:].transpose(1, 2) @ turn, cost
@@ -219,7 +220,6 @@ class ChiSquare:
     def _table(self, design: Design, galaxies: Rows, rows: Rows) -> tuple[Tensor, PerGalaxy]:
         """Weighted residuals, then weighted maps (row, 1 + map, pixel), whose products are the normal equations."""
         table = design.maps.flatten(2)
-        table[:, 1:] *= self.weight[galaxies].flatten(1)[:, None]
         model = torch.bmm(design.mix[:, :1].to(table.dtype), table[:, 1:])[:, 0]
         cost, table[:, 0], factor = self.loss.weigh(self._data(rows), model, galaxies)
         if self.resample is not None:

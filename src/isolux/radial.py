@@ -117,8 +117,7 @@ def _elliptical(
     if wanted:
         outside *= by_radius[:, :points]
         outside /= offsets.radius
-        for k, m in enumerate(moments(offsets, outside, wanted)):
-            maps[:, len(plain) + k] = m
+        moments(offsets, outside, wanted, maps[:, len(plain) :])
     inside = torch.stack([m[:, points:] for m in plain], 1)
     moment = (by_radius * radius)[:, points:] if wanted else None
     return maps, core.RoundCore.of(ellipse, scale, inside, moment, tuple(wanted))

@@ -47,14 +47,14 @@ class _Layer:
         PSF blurs them.
     mix : dict
         Parameter -> {number of the map: coefficient (row,)}.
-    intensity : Tensor
-        (row,): what the first map is multiplied by in the model.
+    model : dict
+        The same for the model itself.
     """
 
     part: _Part
     maps: Tensor
     mix: dict[str, dict[int, Tensor]]
-    intensity: Tensor
+    model: dict[int, Tensor]
     transformed: bool = False
     fineness: int = 1
 
@@ -79,7 +79,7 @@ class Design:
     Attributes
     ----------
     maps : Tensor
-        (row, 1 + map, y, x): room for an image, then the maps.
+        (row, 1 + map, y, x): room for an image, then the maps, weighted.
     mix : Tensor
         (row, 1 + slot, map), float64.
     """
@@ -148,17 +148,21 @@ class Renderer:
         blurred: list[Tensor] = []
         for part in self.parts:
             layer = self._layer(part, values, rows, set())
-            intensity = layer.intensity.to(self.dtype)[:, None, None]
-            if part.profile.convolved:
-                blurred.append(layer.spectra(self.canvas, slice(None))[:, 0] * intensity)
-            else:
-                image = image + layer.maps[:, 0] * intensity
+            maps = layer.spectra(self.canvas, slice(None)) if part.profile.convolved else layer.maps
+            for k, coefficient in layer.model.items():
+                drawn = maps[:, k] * coefficient.to(self.dtype)[:, None, None]
+                if part.profile.convolved:
+                    blurred.append(drawn)
+                else:
+                    image = image + drawn
         if blurred:
             total = torch.stack(blurred).sum(0) if len(blurred) > 1 else blurred[0]
             image = image + self.canvas.to_stamp(total * self.canvas.psf_of(rows)[:, 0])
         return image
 
-    def design(self, values: Values, rows: Rows, slots: Sequence[int | None], count: int) -> Design:
+    def design(
+        self, values: Values, rows: Rows, slots: Sequence[int | None], count: int, weight: Images
+    ) -> Design:
         """Model and derivatives as mixtures of maps.
 
         Parameters
@@ -171,6 +175,8 @@ class Renderer:
             For each parameter the slot that its derivative is added to, or None.
         count : int
             Number of slots.
+        weight : Tensor
+            (row, y, x): what the maps are multiplied by.
         """
         layers: list[_Layer] = []
         for part in sorted(self.parts, key=lambda part: not part.profile.convolved):
@@ -187,11 +193,10 @@ class Renderer:
         lot = len(rows) if rows.device.type == "cuda" else 1
         for start in range(0, len(rows) if blurred else 0, lot):
             some = slice(start, start + lot)
-            maps[some, 1 : 1 + end] = self._blur(
-                dict(zip(first, blurred, strict=True)), moves, rows, some, end
-            )
+            drawn = self._blur(dict(zip(first, blurred, strict=True)), moves, rows, some, end)
+            torch.mul(drawn, weight[some, None], out=maps[some, 1 : 1 + end])
         for at, layer in plain.items():
-            maps[:, 1 + at : 1 + at + layer.count] = layer.maps
+            torch.mul(layer.maps, weight[:, None], out=maps[:, 1 + at : 1 + at + layer.count])
         return Design(maps, mixer.matrix(len(rows), rows.device))
 
     def _blur(
@@ -219,7 +224,7 @@ class Renderer:
                 zero_point = self.zero_point[rows, None]
                 canvas = self.canvas.finer(profile.fineness)
                 sheet = radial.draw(profile, named, wanted, zero_point, canvas, self.dtype)
-                return _Layer(part, sheet.maps, sheet.mix, sheet.intensity, fineness=profile.fineness)
+                return _Layer(part, sheet.maps, sheet.mix, {0: sheet.intensity}, fineness=profile.fineness)
             case PointProfile() as profile:
                 return self._point(part, profile, named, wanted, rows)
             case ImageProfile() as profile:
@@ -239,7 +244,7 @@ class Renderer:
             slope = torch.ones_like(amplitude)
         if profile.amplitude in wanted:
             mix[profile.amplitude] = {0: slope[:, 0]}
-        return _Layer(part, wave[:, None], mix, amplitude[:, 0], transformed=True)
+        return _Layer(part, wave[:, None], mix, {0: amplitude[:, 0]}, transformed=True)
 
     def _plane(
         self, part: _Part, profile: ImageProfile, named: Mapping[str, Tensor], wanted: set[str], rows: Rows
@@ -255,14 +260,17 @@ class Renderer:
         if profile.from_centre:
             centre = self.centre[rows].to(self.dtype)
             x, y = x - centre[:, :1], y - centre[:, 1:]
-        if wanted:
-            f, slopes = profile.slopes(x, y, low, wanted)
+        drawn = set(named) if profile.linear else wanted
+        if drawn:
+            f, slopes = profile.slopes(x, y, low, drawn)
         else:
             f, slopes = profile.brightness(x, y, **low).expand_as(x), {}
-        maps = torch.stack([f, *slopes.values()], 1).unflatten(2, size)
         one = torch.ones(len(rows), dtype=torch.float64, device=rows.device)
-        mix = {name: {1 + k: one} for k, name in enumerate(slopes)}
-        return _Layer(part, maps, mix, one)
+        maps = list(slopes.values()) if profile.linear else [f, *slopes.values()]
+        place = {name: len(maps) - len(slopes) + k for k, name in enumerate(slopes)}
+        mix = {name: {place[name]: one} for name in wanted}
+        model = {place[name]: named[name][:, 0] for name in slopes} if profile.linear else {0: one}
+        return _Layer(part, torch.stack(maps, 1).unflatten(2, size), mix, model)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -285,7 +293,7 @@ class _Mixer:
         """Number the maps of a layer; the number of the first."""
         first = self.count
         self.count += layer.count
-        self.entries.append((0, first, layer.intensity))
+        self.entries += [(0, first + k, coefficient) for k, coefficient in layer.model.items()]
         for name, terms in layer.mix.items():
             slot = self.slots[layer.part.columns[name].start]
             assert slot is not None
@@ -301,7 +309,7 @@ class _Mixer:
             for axis in ("x", "y"):
                 slot = self.slots[layer.part.columns[axis].start]
                 if slot is not None:
-                    by_slot.setdefault(slot, _Move(axis, [])).light.append((at, layer.intensity))
+                    by_slot.setdefault(slot, _Move(axis, [])).light.append((at, layer.model[0]))
         moves = {}
         for slot, move in by_slot.items():
             moves[self.count] = move

@@ -229,6 +229,8 @@ class ImageProfile(Profile):
     """
 
     from_centre: ClassVar[bool] = False
+    linear: ClassVar[bool] = False
+    """Whether the flux is the sum of each scalar parameter times its slope: the slopes are then all that is drawn."""
 
     @classmethod
     def _coordinates(cls) -> int:

@@ -26,6 +26,7 @@ class FlatSky(ImageProfile):
     parameters = (LEVEL,)
     convolved = False
     from_centre = True
+    linear = True
 
     def brightness(self, x: Points, y: Points, level: Tensor) -> Points:
         """The level."""
@@ -45,6 +46,7 @@ class PlaneSky(ImageProfile):
     parameters = (LEVEL, GRADIENT_X, GRADIENT_Y)
     convolved = False
     from_centre = True
+    linear = True
 
     def brightness(
         self, x: Points, y: Points, level: Tensor, gradient_x: Tensor, gradient_y: Tensor

@@ -5,9 +5,13 @@ Near a point the sum of squares of each problem is the quadratic
     c(theta + d) = c - 2 g.d + d.H.d,      H = J^T W J,  g = J^T W r,
 
 and the step d solves (H + lambda diag H) d = g. A step that lowers the true sum is taken and lambda shrinks
-towards Gauss-Newton; one that does not is refused and lambda grows. A problem has converged when the decrease
-that its quadratic still promises is below ``tolerance``, and that last step is then taken on trust; or when a
-step is refused that changed the sum by less than ``tolerance``, which is the arithmetic's own noise.
+towards Gauss-Newton; one that does not is refused and lambda grows.
+
+A problem has converged when the decrease that would be left after one more step is below ``tolerance``, and that
+last step is then taken on trust. Near the minimum each step leaves about the same part of the decrease that it
+promises, or less, as the one before it did; the part is one where none was measured, and the promise itself must be
+small in any case. A problem has also converged when a step is refused that changed the sum by less than
+``tolerance``, which is the arithmetic's own noise.
 
 An unknown that the data say nothing of, such as the angle of a round galaxy, stays where it is: a floor under
 diag H, far below any curvature that matters, makes its step as small as its gradient.
@@ -34,6 +38,8 @@ from isolux.types import Rows, Tensor, Theta
 LARGEST_DAMPING = 1e10
 LONGEST_STEP = 20.0
 """Typical changes that an unknown may move at once: a component that faded to nothing would have no way back."""
+NEAR = 0.5
+"""Largest decrease that the last step may promise: three quarters of a standard error."""
 TRUSTED_DAMPING = 0.1
 """A promised decrease counts for convergence only when damping does not hide most of it."""
 
@@ -47,7 +53,7 @@ class LevenbergMarquardt:
     max_steps : int
         Evaluations of model and derivatives for each problem at most.
     tolerance : float
-        Promised decrease of the sum of squares below which a problem has converged.
+        A problem has converged when no further step promises to lower its sum of squares by more.
     damping : float
         First lambda.
     width : int, optional
@@ -91,6 +97,7 @@ class _Search:
         self.trial = theta.clone()
         self.cost = theta.new_full((rows,), torch.inf)
         self.promised = theta.new_full((rows,), torch.inf)
+        self.taken = theta.new_zeros(rows)
         self.gradient = torch.zeros_like(theta)
         self.hessian = theta.new_zeros(rows, free, free)
         self.damping = theta.new_full((rows,), options.damping)
@@ -126,6 +133,7 @@ class _Search:
         self.damping[rows] = torch.where(
             fresh, damping, torch.where(better & (gain > 0.5), damping * 0.1, grown)
         )
+        self.taken[rows] = torch.where(better & ~fresh, self.promised[rows], 0.0)
         for state, new in (
             (self.theta, self.trial[rows]),
             (self.cost, found.cost),
@@ -146,7 +154,8 @@ class _Search:
         step = step * share[:, None]
         promised = 2 * (gradient * step).sum(1) - (step[:, None] @ hessian @ step[..., None])[:, 0, 0]
         trusted = (self.damping[rows] <= TRUSTED_DAMPING) & (share == 1) & ~self.ended[rows]
-        converged = (possible <= self.options.tolerance) & trusted & torch.isfinite(self.cost[rows])
+        left = torch.where(possible <= NEAR, possible / self.taken[rows], 1.0).clamp_max(1.0)
+        converged = (possible * left <= self.options.tolerance) & trusted & torch.isfinite(self.cost[rows])
         stalled = (self.damping[rows] > LARGEST_DAMPING) & ~converged & ~self.ended[rows]
         self.trial[rows] = torch.clamp(theta + step, lower, upper)
         self.promised[rows] = promised
