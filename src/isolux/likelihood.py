@@ -20,7 +20,7 @@ from isolux.errors import InputError
 from isolux.loss import SQUARED, Loss
 from isolux.parameter_map import MOST_LINEARISED, ParameterMap
 from isolux.priors import Priors
-from isolux.renderer import Design, Renderer
+from isolux.renderer import Renderer
 from isolux.solve.problem import Linearised
 from isolux.types import Images, PerGalaxy, Rows, Tensor, Theta, Values
 
@@ -31,6 +31,33 @@ PLACES = 64
 MOST_PLACES = 4096
 COPIES = 8
 """Of each map that are in memory at once, transforms included."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tangents:
+    """Derivative images at a point, and how they make up the model and its derivatives.
+
+    Attributes
+    ----------
+    maps : Tensor
+        (row, 1 + map, y, x): room for residuals, then maps times the pixels' weights.
+    model : Tensor
+        (row, map), float64: the weighted model is the sum of model times map.
+    turn : Tensor
+        (row, map, free), float64: its derivative by theta is the sum of turn times map.
+    """
+
+    maps: Tensor
+    model: Tensor
+    turn: Tensor
+
+    def repeated(self, times: int) -> Tangents:
+        """The same for so many rows, each with maps of its own."""
+        return Tangents(
+            self.maps.repeat_interleave(times, 0),
+            self.model.repeat_interleave(times, 0),
+            self.turn.repeat_interleave(times, 0),
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,7 +197,11 @@ class ChiSquare:
         return Linearised(*(torch.cat([getattr(lot, name) for lot in lots]) for name in fields))
 
     def _linearise(self, theta: Theta, rows: Rows) -> Linearised:
-        table, turn, cost = self.tangent(theta, rows)
+        return self.linearise_on(self.tangents(theta, rows), theta, rows)
+
+    def linearise_on(self, tangents: Tangents, theta: Theta, rows: Rows) -> Linearised:
+        """The same, with the derivative images already at hand: they are used up."""
+        table, turn, cost = self._table(tangents, rows)
         products = torch.bmm(table, table.transpose(1, 2)).double()
         gradient = (products[:, None, 0, 1:] @ turn)[:, 0]
         hessian = turn.transpose(1, 2) @ products[:, 1:, 1:] @ turn
@@ -178,6 +209,31 @@ class ChiSquare:
             return Linearised(cost, gradient, hessian)
         prior = self.priors.linearise(theta, self.owner[rows], self._draws(rows))
         return Linearised(cost + prior.cost, gradient + prior.gradient, hessian + prior.hessian)
+
+    def gradient_along(self, tangents: Tangents, theta: Theta, rows: Rows) -> Theta:
+        """J^T W r (row, free) with the model at theta but its derivatives from elsewhere, the same for all rows."""
+        galaxies = self.owner[rows]
+        model = self._model(self.parameters.expand(theta, galaxies), galaxies)
+        _, residual, factor = self.loss.weigh(self._data(rows), model, galaxies)
+        if factor is not None:
+            residual = residual * factor
+        if self.resample is not None:
+            residual = residual * self.resample(rows).flatten(1)
+        gradient = (residual @ tangents.maps[0, 1:].flatten(1).T).double() @ tangents.turn[0]
+        if self.priors is None:
+            return gradient
+        return gradient + self.priors.linearise(theta, galaxies, self._draws(rows)).gradient
+
+    def tangents(self, theta: Theta, rows: Rows) -> Tangents:
+        """Derivative images (row, ...) at theta, weighted."""
+        galaxies = self.owner[rows]
+        values = self.parameters.expand(theta, galaxies)
+        slots, columns = self.parameters.slots, self.parameters.slot_columns
+        scale = self.parameters.scale[galaxies]
+        weight = self.weight[galaxies]
+        design = self.renderer.design(values / scale, galaxies, slots, len(columns), weight)
+        turn = self.parameters.slot_jacobian(theta, values, galaxies) / scale[:, list(columns), None]
+        return Tangents(design.maps, design.mix[:, 0], design.mix[:, 1:].transpose(1, 2) @ turn)
 
     def tangent(self, theta: Theta, rows: Rows) -> tuple[Tensor, Tensor, PerGalaxy]:
         """What the normal equations are made of.
@@ -191,15 +247,7 @@ class ChiSquare:
         cost : Tensor
             (row,): cost of the pixels.
         """
-        galaxies = self.owner[rows]
-        values = self.parameters.expand(theta, galaxies)
-        slots, columns = self.parameters.slots, self.parameters.slot_columns
-        scale = self.parameters.scale[galaxies]
-        weight = self.weight[galaxies]
-        design = self.renderer.design(values / scale, galaxies, slots, len(columns), weight)
-        table, cost = self._table(design, galaxies, rows)
-        turn = self.parameters.slot_jacobian(theta, values, galaxies) / scale[:, list(columns), None]
-        return table, design.mix[:, 1:].transpose(1, 2) @ turn, cost
+        return self._table(self.tangents(theta, rows), rows)
 
     def _model(self, values: Values, galaxies: Rows) -> Tensor:
         """Weighted models (row, pixel)."""
@@ -217,11 +265,11 @@ class ChiSquare:
         """Residuals (row, prior) of priors that were drawn."""
         return None if self.prior_draws is None else self.prior_draws[rows]
 
-    def _table(self, design: Design, galaxies: Rows, rows: Rows) -> tuple[Tensor, PerGalaxy]:
-        """Weighted residuals, then weighted maps (row, 1 + map, pixel), whose products are the normal equations."""
-        table = design.maps.flatten(2)
-        model = torch.bmm(design.mix[:, :1].to(table.dtype), table[:, 1:])[:, 0]
-        cost, table[:, 0], factor = self.loss.weigh(self._data(rows), model, galaxies)
+    def _table(self, tangents: Tangents, rows: Rows) -> tuple[Tensor, Tensor, PerGalaxy]:
+        """See :meth:`tangent`; the table is written over the maps."""
+        table = tangents.maps.flatten(2)
+        model = torch.bmm(tangents.model[:, None].to(table.dtype), table[:, 1:])[:, 0]
+        cost, table[:, 0], factor = self.loss.weigh(self._data(rows), model, self.owner[rows])
         if self.resample is not None:
             counts = self.resample(rows).flatten(1)
             cost = cost * counts
@@ -229,4 +277,4 @@ class ChiSquare:
             table[:, 0] *= torch.sqrt(counts)
         if factor is not None:
             table[:, 1:] *= factor[:, None]
-        return table, cost.sum(1, dtype=torch.float64)
+        return table, tangents.turn, cost.sum(1, dtype=torch.float64)
