@@ -7,11 +7,11 @@ Near a point the sum of squares of each problem is the quadratic
 and the step d solves (H + lambda diag H) d = g. A step that lowers the true sum is taken and lambda shrinks
 towards Gauss-Newton; one that does not is refused and lambda grows.
 
-A problem has converged when the decrease that would be left after one more step is below ``tolerance``, and that
-last step is then taken on trust. Near the minimum each step leaves about the same part of the decrease that it
-promises, or less, as the one before it did; the part is one where none was measured, and the promise itself must be
-small in any case. A problem has also converged when a step is refused that changed the sum by less than
-``tolerance``, which is the arithmetic's own noise.
+A problem has converged when the decrease that its quadratic still promises is below ``tolerance``, and that last
+step is then taken on trust. So is one that promises somewhat more, if the step before it left so little of what it
+had promised that the quadratic is known to be good: neither the point nor H would change by more than a per cent or
+two of an error. A problem has also converged when a step is refused that changed the sum by less than ``tolerance``,
+which is the arithmetic's own noise.
 
 An unknown that the data say nothing of, such as the angle of a round galaxy, stays where it is: a floor under
 diag H, far below any curvature that matters, makes its step as small as its gradient.
@@ -38,8 +38,8 @@ from isolux.types import Rows, Tensor, Theta
 LARGEST_DAMPING = 1e10
 LONGEST_STEP = 20.0
 """Typical changes that an unknown may move at once: a component that faded to nothing would have no way back."""
-NEAR = 0.5
-"""Largest decrease that the last step may promise: three quarters of a standard error."""
+NEAR, STRAIGHT = 0.1, 0.01
+"""Most that the last step may promise (a third of an error), itself and over what the step before it promised."""
 TRUSTED_DAMPING = 0.1
 """A promised decrease counts for convergence only when damping does not hide most of it."""
 
@@ -53,7 +53,7 @@ class LevenbergMarquardt:
     max_steps : int
         Evaluations of model and derivatives for each problem at most.
     tolerance : float
-        A problem has converged when no further step promises to lower its sum of squares by more.
+        Promised decrease of the sum of squares below which a problem has converged.
     damping : float
         First lambda.
     width : int, optional
@@ -154,8 +154,10 @@ class _Search:
         step = step * share[:, None]
         promised = 2 * (gradient * step).sum(1) - (step[:, None] @ hessian @ step[..., None])[:, 0, 0]
         trusted = (self.damping[rows] <= TRUSTED_DAMPING) & (share == 1) & ~self.ended[rows]
-        left = torch.where(possible <= NEAR, possible / self.taken[rows], 1.0).clamp_max(1.0)
-        converged = (possible * left <= self.options.tolerance) & trusted & torch.isfinite(self.cost[rows])
+        straight = (possible <= NEAR) & (possible <= STRAIGHT * self.taken[rows])
+        converged = (
+            (straight | (possible <= self.options.tolerance)) & trusted & torch.isfinite(self.cost[rows])
+        )
         stalled = (self.damping[rows] > LARGEST_DAMPING) & ~converged & ~self.ended[rows]
         self.trial[rows] = torch.clamp(theta + step, lower, upper)
         self.promised[rows] = promised
