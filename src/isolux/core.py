@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -33,7 +34,7 @@ import torch
 
 from isolux.geometry import Ellipse, pixel_offsets, rotated
 from isolux.psf import Canvas, share
-from isolux.types import Maps, Points, Tensor
+from isolux.types import Maps, Points, Rows, Tensor
 
 WINDOW = 2.5
 """Scale s of the window along the minor axis, in grid spacings."""
@@ -112,7 +113,7 @@ class RoundCore:
             table = torch.cat([both @ zeroth, moment[:, None] @ second], 1)
         return cls(table.transpose(1, 2).contiguous(), moments, ellipse, scale)
 
-    def select(self, rows: slice) -> RoundCore:
+    def select(self, rows: Rows) -> RoundCore:
         """Some of the rows."""
         return RoundCore(self.table[rows], self.moments, self.ellipse.select(rows), self.scale[rows])
 
@@ -160,7 +161,7 @@ class NodeCore:
     dx: Points
     dy: Points
 
-    def select(self, rows: slice) -> NodeCore:
+    def select(self, rows: Rows) -> NodeCore:
         """Some of the rows."""
         return NodeCore(self.light[rows], self.dx[rows], self.dy[rows])
 
@@ -220,17 +221,31 @@ def add_core(canvas: Canvas, grid: Maps, core: Core, ellipse: Ellipse, scale: Te
     reach = scale.detach()[:, 0] * (REACH / canvas.spacing) + MARGIN
     fits = ~(reach > 0.5 * BOXES[0])
     patch, index = _placed(canvas, core, ellipse, BOXES[0])
-    thin = torch.nonzero(~fits)[:, 0].tolist()
-    if thin:
-        patch = torch.where(fits[:, None, None], patch, torch.zeros_like(patch))
-    flat = grid.flatten(2)
-    flat.scatter_add_(2, index.expand_as(patch), patch)
-    for row in thin:
-        one = slice(row, row + 1)
-        side = next((box for box in BOXES if 0.5 * box >= float(reach[row])), BOXES[-1])
-        patch, index = _placed(canvas, core.select(one), ellipse.select(one), side)
-        flat[one].scatter_add_(2, index.expand_as(patch), patch)
-    return flat.unflatten(2, canvas.size)
+    if bool(fits.all()):
+        grid.flatten(2).scatter_add_(2, index.expand_as(patch), patch)
+        return grid
+    patch = torch.where(fits[:, None, None], patch, torch.zeros_like(patch))
+    grid.flatten(2).scatter_add_(2, index.expand_as(patch), patch)
+    for side, rows in _thin(reach, fits):
+        patch, index = _placed(canvas, core.select(rows), ellipse.select(rows), side)
+        changed = grid[rows].flatten(2).scatter_add_(2, index.expand_as(patch), patch)
+        grid[rows] = changed.unflatten(2, canvas.size)
+    return grid
+
+
+def _thin(reach: Tensor, fits: Tensor) -> Iterator[tuple[int, Rows]]:
+    """Sides of larger boxes with the rows that they are for: one row at a time on a CPU, all at once on a GPU.
+
+    A CPU's arithmetic may differ in the last bit with the number of rows; a GPU is slow with single ones.
+    """
+    thin = torch.nonzero(~fits)[:, 0]
+    side = torch.full_like(thin, BOXES[-1])
+    for box in BOXES[-2:0:-1]:
+        side = torch.where(0.5 * box >= reach[thin], box, side)
+    if reach.device.type == "cuda":
+        yield from ((box, thin[side == box]) for box in BOXES[1:] if bool((side == box).any()))
+    else:
+        yield from zip(side.tolist(), thin.split(1), strict=True)
 
 
 def _placed(canvas: Canvas, core: Core, ellipse: Ellipse, side: int) -> tuple[Tensor, Tensor]:

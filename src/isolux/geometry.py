@@ -22,7 +22,7 @@ from collections.abc import Sequence
 
 import torch
 
-from isolux.types import PerGalaxy, Points, Tensor
+from isolux.types import PerGalaxy, Points, Rows, Tensor
 
 DEGREE = math.pi / 180
 SMALLEST_RADIUS = 1e-6
@@ -39,7 +39,7 @@ class Ellipse:
     position_angle: Tensor
     boxiness: Tensor | None = None
 
-    def select(self, rows: slice) -> Ellipse:
+    def select(self, rows: Rows) -> Ellipse:
         """Some of the galaxies."""
         boxiness = None if self.boxiness is None else self.boxiness[rows]
         return Ellipse(self.x[rows], self.y[rows], self.axis_ratio[rows], self.position_angle[rows], boxiness)

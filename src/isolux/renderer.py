@@ -191,23 +191,30 @@ class Renderer:
         size = (self.canvas.height, self.canvas.width)
         maps = torch.empty(len(rows), 1 + mixer.count, *size, dtype=self.dtype, device=rows.device)
         lot = len(rows) if rows.device.type == "cuda" else 1
+        frequencies = self.canvas.frequencies()
         for start in range(0, len(rows) if blurred else 0, lot):
             some = slice(start, start + lot)
-            drawn = self._blur(dict(zip(first, blurred, strict=True)), moves, rows, some, end)
+            drawn = self._blur(dict(zip(first, blurred, strict=True)), moves, rows, some, end, frequencies)
             torch.mul(drawn, weight[some, None], out=maps[some, 1 : 1 + end])
         for at, layer in plain.items():
             torch.mul(layer.maps, weight[:, None], out=maps[:, 1 + at : 1 + at + layer.count])
         return Design(maps, mixer.matrix(len(rows), rows.device))
 
     def _blur(
-        self, layers: Mapping[int, _Layer], moves: Mapping[int, _Move], rows: Rows, some: slice, count: int
+        self,
+        layers: Mapping[int, _Layer],
+        moves: Mapping[int, _Move],
+        rows: Rows,
+        some: slice,
+        count: int,
+        frequencies: tuple[Tensor, Tensor],
     ) -> Maps:
         """Maps on the stamp for some rows: of the layers that the PSF blurs, and the slopes of their light."""
         psf = self.canvas.psf_of(rows[some])
         spectra = torch.empty(len(rows[some]), count, *psf.shape[2:], dtype=psf.dtype, device=psf.device)
         for at, layer in layers.items():
             torch.mul(layer.spectra(self.canvas, some), psf, out=spectra[:, at : at + layer.count])
-        ky, kx = self.canvas.frequencies()
+        ky, kx = frequencies
         for at, move in moves.items():
             wave = kx if move.axis == "x" else ky
             light = sum(
