@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from isolux.scene import Scene as Scene
     from isolux.solve import FirstOrder as FirstOrder
     from isolux.solve import LevenbergMarquardt as LevenbergMarquardt
+    from isolux.solve import Sampler as Sampler
     from isolux.stamp import Stamp as Stamp
     from isolux.status import Flag as Flag
     from isolux.status import Status as Status
@@ -76,7 +77,7 @@ _HOMES = {
     "RadialProfile Sersic Spline",
     "result": "Result",
     "scene": "Scene",
-    "solve": "FirstOrder LevenbergMarquardt",
+    "solve": "FirstOrder LevenbergMarquardt Sampler",
     "stamp": "Stamp",
     "status": "Flag Status",
 }

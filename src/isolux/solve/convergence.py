@@ -8,12 +8,16 @@ r_t the autocorrelation at lag t,
     R-hat^2 = V / W,     N_eff = N / (1 + 2 sum of r_t),
 
 the sum taken as long as pairs of neighbouring lags are positive and falling (Geyer 1992). R-hat is the larger of
-that of the values and that of their distances from the median. Chains that have not moved have R-hat infinite.
+that of the values and that of their distances from the median; N_eff the least of that of the values and those of
+being in the lowest and in the highest twentieth, which are few where chains stick in the tails. Chains that have not
+moved have R-hat infinite and N_eff zero.
 """
 
 import torch
 
 from isolux.types import Tensor
+
+TAIL = 0.05
 
 
 def rhat(samples: Tensor) -> Tensor:
@@ -25,7 +29,17 @@ def rhat(samples: Tensor) -> Tensor:
 
 def effective_samples(samples: Tensor) -> Tensor:
     """Effective number of samples (row, free) of samples (row, chain, draw, free)."""
-    scores = _normal_scores(_halves(samples))
+    halves = _halves(samples)
+    least = _effective(_normal_scores(halves))
+    ordered = halves.flatten(1, 2).sort(1).values
+    for place in (TAIL, 1 - TAIL):
+        edge = ordered[:, round(place * (ordered.shape[1] - 1))][:, None, None]
+        inside = halves <= edge if place < 0.5 else halves >= edge
+        least = torch.minimum(least, _effective(inside.to(samples)))
+    return least
+
+
+def _effective(scores: Tensor) -> Tensor:
     _, chains, draws, _ = scores.shape
     within, total = _variances(scores)
     deviations = scores - scores.mean(2, keepdim=True)

@@ -7,10 +7,10 @@ two earlier samples added to the chain's place (differential evolution with a fi
 2008), which gets chains to and from where the mixture has missed.
 
 Chains run in epochs, each as long as all before it. The first has the Gaussian that the caller gives and steps of all
-sizes. After an epoch in which too few proposals were taken, mixture and archive are renewed from its samples, and
-what was sampled so far is thrown away; after any other they stay as they are, so that what is kept comes from a
-proper Markov chain. A row ends when its chains agree (R-hat) and have enough effective samples; the first eighth of
-them is dropped.
+sizes. After an epoch in which too few proposals were taken or chains stuck, mixture and archive are renewed from its
+samples, and what was sampled so far is thrown away; after any other they stay as they are, so that what is kept
+comes from a proper Markov chain. A row ends when its chains agree (R-hat) and have enough effective samples; the
+first eighth of them is dropped.
 
 Random numbers of a row come from a generator of its own, and rows are evaluated in groups of fixed size, so that what
 a row gets does not depend on its company.
@@ -33,8 +33,8 @@ FIRST = 32
 """Iterations of the first epoch."""
 CYCLE = 6
 """One iteration in this many is a step from where the chain is."""
-ENOUGH = 0.4
-"""Share of independent proposals that must be taken for a mixture to stay."""
+TAKEN, WORTH = 0.4, 0.1
+"""Share of independent proposals that must be taken, and effective samples a sample, for a mixture to stay."""
 FITTED, ARCHIVE = 2000, 256
 """Most samples that a mixture is fitted to; samples kept for differences."""
 JUMP = 0.1
@@ -160,6 +160,7 @@ class Samples:
         chains = run.kept(some)
         number = chains.shape[1] * chains.shape[2]
         r, n = rhat(chains), effective_samples(chains)
+        run.worth[some] = n.amin(1) / number
         good = (r <= options.rhat).all(1) & (n >= options.effective).all(1) & ~run.lost[some]
         ended = good & (number >= options.draws) | run.lost[some] | last
         where = run.rows[some][ended]
@@ -183,6 +184,7 @@ class _Run:
         self.place = self._independent(1)[:, :, 0]
         self.level = self._level(self.place)
         self.accepted = torch.zeros_like(mixture.weight[:, 0])
+        self.worth = torch.zeros_like(self.accepted)
         self.history: list[Tensor] = []
         self.since = torch.zeros_like(self.rows)
 
@@ -232,11 +234,12 @@ class _Run:
         """Leave the rows that ended behind, and renew the proposals of those that need it."""
         self.rows, self.place, self.level = self.rows[going], self.place[going], self.level[going]
         self.archive, self.fresh, self.since = self.archive[going], self.fresh[going], self.since[going]
-        self.accepted, self.mixture = self.accepted[going], self.mixture.select(going)
+        self.accepted, self.worth = self.accepted[going], self.worth[going]
+        self.mixture = self.mixture.select(going)
         self.history = [part[going] for part in self.history]
         self.generators = [g for g, on in zip(self.generators, going.tolist(), strict=True) if on]
         for some in self.same_length():
-            poor = some[self.accepted[some] < ENOUGH]
+            poor = some[(self.accepted[some] < TAKEN) | (self.worth[some] < WORTH)]
             if len(poor):
                 self._renew(poor)
 
