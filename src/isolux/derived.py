@@ -45,11 +45,11 @@ def derived_quantities(
     derived = compute(values)
     errors = torch.full_like(derived, torch.nan)
     if covariance is not None and derived.shape[1] and values.shape[1] <= LARGEST:
-        jacobian = torch.zeros(*derived.shape, values.shape[1], dtype=values.dtype, device=values.device)
-        for k in range(values.shape[1]):
-            direction = torch.zeros_like(values)
-            direction[:, k] = 1.0
-            jacobian[..., k] = torch.func.jvp(compute, (values,), (direction,))[1]
+        with torch.enable_grad():
+            leaf = values.detach().requires_grad_()
+            columns = compute(leaf).sum(0)
+            slopes = [torch.autograd.grad(column, leaf, retain_graph=True)[0] for column in columns]
+        jacobian = torch.stack(slopes, 1)
         known = torch.nan_to_num(covariance)
         needs_missing = (
             (jacobian != 0) & torch.isnan(torch.diagonal(covariance, dim1=1, dim2=2))[:, None]

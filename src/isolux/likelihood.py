@@ -24,7 +24,7 @@ from isolux.renderer import Renderer
 from isolux.solve.problem import Linearised
 from isolux.types import Images, PerGalaxy, Rows, Tensor, Theta, Values
 
-CACHED_POINTS = 8 * 168 * 168
+CACHED_POINTS = 4 * 168 * 168
 """Points of the grids that are worked on at once on a CPU: measured best at 32 to 256 pixels a side."""
 PLACES = 64
 """Rows that a solver has in work on a CPU."""

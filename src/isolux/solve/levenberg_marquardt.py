@@ -38,8 +38,8 @@ from isolux.types import Rows, Tensor, Theta
 LARGEST_DAMPING = 1e10
 LONGEST_STEP = 20.0
 """Typical changes that an unknown may move at once: a component that faded to nothing would have no way back."""
-NEAR, STRAIGHT = 0.1, 0.01
-"""Most that the last step may promise (a third of an error), itself and over what the step before it promised."""
+NEAR, STRAIGHT = 10.0, 0.01
+"""Most that a trusted last step may promise, over the tolerance and over what the step before it promised."""
 TRUSTED_DAMPING = 0.1
 """A promised decrease counts for convergence only when damping does not hide most of it."""
 
@@ -154,7 +154,7 @@ class _Search:
         step = step * share[:, None]
         promised = 2 * (gradient * step).sum(1) - (step[:, None] @ hessian @ step[..., None])[:, 0, 0]
         trusted = (self.damping[rows] <= TRUSTED_DAMPING) & (share == 1) & ~self.ended[rows]
-        straight = (possible <= NEAR) & (possible <= STRAIGHT * self.taken[rows])
+        straight = (possible <= NEAR * self.options.tolerance) & (possible <= STRAIGHT * self.taken[rows])
         converged = (
             (straight | (possible <= self.options.tolerance)) & trusted & torch.isfinite(self.cost[rows])
         )
