@@ -70,6 +70,17 @@ class Observed:
     signal: np.ndarray
 
 
+@dataclasses.dataclass(frozen=True)
+class Clean:
+    """Galaxies of unit flux without noise: images and PSFs (galaxy, y, x), truth, names, number of their file."""
+
+    models: np.ndarray
+    psf: np.ndarray
+    truth: Truth
+    names: list[str]
+    chunk: int
+
+
 def drawn(work: Path, count: int, seed: int, jobs: int = 1) -> list[Path]:
     """Files of noise-free galaxies, drawn where they are not there yet."""
     work.mkdir(parents=True, exist_ok=True)
@@ -131,6 +142,13 @@ def _draw(shape: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
 
 def observe(path: Path, how: Observing, count: int = CHUNK) -> Iterator[Observed]:
     """The first galaxies of a file with noise, a batch for every size of stamp."""
+    for clean in stamps(path, count):
+        rng = np.random.default_rng([how.seed, clean.chunk, clean.models.shape[1]])
+        yield _observed(clean.models, clean.psf, clean.truth, clean.names, how, rng)
+
+
+def stamps(path: Path, count: int = CHUNK) -> Iterator[Clean]:
+    """The first galaxies of a file without noise, those of one size of stamp together."""
     with np.load(path) as f:
         truth = {
             name.removeprefix("truth_"): f[name][:count] for name in f.files if name.startswith("truth_")
@@ -142,14 +160,13 @@ def observe(path: Path, how: Observing, count: int = CHUNK) -> Iterator[Observed
     starts = np.concatenate([[0], np.cumsum(sizes**2)])
     for size in np.unique(sizes):
         some = np.flatnonzero(sizes == size)
-        rng = np.random.default_rng([how.seed, chunk, size])
         first = starts[some[0]]
         models = pixels[first : first + len(some) * size**2].reshape(-1, size, size)
         own = {name: values[some].copy() for name, values in truth.items()}
         for axis in "xy":
             own[axis] += (size - 1) / 2
         names = [f"{chunk}-{k}" for k in some]
-        yield _observed(models, psf[some], own, names, how, rng)
+        yield Clean(models, psf[some], own, names, chunk)
 
 
 def _observed(
@@ -163,7 +180,7 @@ def _observed(
     """Noise, sky and masks for stamps (galaxy, y, x) of one size."""
     galaxies = len(models)
     wanted, sky = (np.exp(rng.uniform(*np.log(ends), galaxies)) for ends in (how.signal, how.sky_electrons))
-    electrons = np.array([_electrons(m, s, b) for m, s, b in zip(models, wanted, sky, strict=True)])
+    electrons = np.array([electrons_for(m, s, b) for m, s, b in zip(models, wanted, sky, strict=True)])
     expected = np.clip(models * electrons[:, None, None], 0, None) + sky[:, None, None]
     counts = rng.poisson(expected).astype(float)
     level = how.level * rng.uniform(-1, 1, galaxies) * np.sqrt(sky)
@@ -191,7 +208,7 @@ def _observed(
     return Observed(batch, own, np.sqrt(seen.sum((1, 2))))
 
 
-def _electrons(model: np.ndarray, signal: float, sky: float) -> float:
+def electrons_for(model: np.ndarray, signal: float, sky: float) -> float:
     """The galaxy's electrons that give the signal-to-noise wanted, by bisection in the logarithm."""
     low, high = 0.0, 25.0
     flat = np.clip(model.ravel(), 0, None)
