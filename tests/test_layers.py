@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "isolux"
 LAYERS = {
     0: "types errors status",
-    1: "noise stamp batch parameters ties parameter_map geometry result",
+    1: "noise stamp undersampling batch parameters ties parameter_map geometry result",
     2: "solve profiles psf core",
     3: "radial renderer scene loss priors likelihood derived",
     4: "source start fate correlated posterior bootstrap information uncertainty retry fit isolate isophotes field simulate nets",
@@ -25,6 +25,7 @@ TORCH_ONLY = {"types", "errors", "status", "batch", "parameters", "geometry", "s
 TORCH_ONLY |= {
     "noise",
     "stamp",
+    "undersampling",
     "ties",
     "parameter_map",
     "core",

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from isolux.errors import InputError
+from isolux.errors import FitWarning, InputError
 from isolux.noise import check_correlation
 from isolux.stamp import Checked, Stamp, check
 from isolux.status import Flag, Status
 from isolux.types import Images, PerGalaxy, Tensor
+from isolux.undersampling import sampling_error, sentence, undersampled
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -92,6 +94,13 @@ class Batch:
         """(galaxy,) of bool: which galaxies can be fitted."""
         return torch.tensor([status is Status.RUNNING for status in self.status], device=self.image.device)
 
+    @property
+    def remark(self) -> str:
+        """What is to be said of its PSFs as a whole; empty where there is nothing."""
+        if self.psf is None or not any(Flag.PSF_UNDERSAMPLED in flags for flags in self.flags):
+            return ""
+        return sentence(sampling_error(self.psf, self.psf_oversampling, self.psf_includes_pixel))
+
     @classmethod
     def from_arrays(
         cls,
@@ -161,6 +170,11 @@ class Batch:
             If the call cannot be meant: no galaxies, unequal numbers of images and sigmas, repeated ids, more
             than one kind of uncertainty, a noise correlation for all that cannot be one. What is wrong with one
             galaxy becomes its status instead.
+
+        Warns
+        -----
+        FitWarning
+            If a PSF is undersampled, with the size of the error to expect.
         """
         images, found = _unpack(image)
         shared = noise_correlation is not None and not isinstance(noise_correlation, list | tuple)
@@ -197,9 +211,12 @@ class Batch:
             Stamp(id=names[k], image=images[k], **{name: values[k] for name, values in columns.items()})
             for k in range(count)
         ]
-        return cls.from_stamps(
+        batch = cls.from_stamps(
             stamps, psf_oversampling=psf_oversampling, psf_includes_pixel=psf_includes_pixel, dtype=dtype
         )
+        if batch.remark:
+            warnings.warn(batch.remark, FitWarning, stacklevel=2)
+        return batch
 
     @classmethod
     def from_stamps(
@@ -243,6 +260,7 @@ class Batch:
             first = good[0].psf
             same = first is not None and all(c.psf is not None and np.array_equal(c.psf, first) for c in good)
             psf = torch.as_tensor(kernels[checked.index(good[0])][None] if same else kernels).to(dtype)
+        error = None if psf is None else sampling_error(psf, psf_oversampling, psf_includes_pixel)
         return cls(
             id=tuple(stamp.id for stamp in stamps),
             image=torch.as_tensor(np.stack([c.image for c in padded])).to(dtype),
@@ -257,7 +275,7 @@ class Batch:
             height=tuple(c.image.shape[0] for c in checked),
             width=tuple(c.image.shape[1] for c in checked),
             status=tuple(c.status for c in padded),
-            flags=tuple(c.flags for c in padded),
+            flags=_with_psf_flag(padded, error),
             message=tuple(c.message for c in padded),
             wcs=tuple(stamp.wcs for stamp in stamps),
             psf_oversampling=psf_oversampling,
@@ -295,6 +313,17 @@ class Batch:
         for field in ("psf", "noise_correlation"):
             tensors[field] = None if getattr(self, field) is None else function(getattr(self, field))
         return dataclasses.replace(self, **tensors)
+
+
+def _with_psf_flag(checked: Sequence[Checked], error: PerGalaxy | None) -> tuple[Flag, ...]:
+    """The galaxies' flags with that of PSFs whose errors (galaxy or 1,) are worth telling of."""
+    if error is None:
+        return tuple(c.flags for c in checked)
+    coarse = undersampled(error.expand(len(checked)))
+    return tuple(
+        c.flags | (Flag.PSF_UNDERSAMPLED if bad and c.psf is not None else Flag(0))
+        for c, bad in zip(checked, coarse, strict=True)
+    )
 
 
 def _centred(psf: np.ndarray | None, side: tuple[int, int]) -> np.ndarray:

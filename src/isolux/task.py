@@ -139,7 +139,8 @@ class Task:
             where.do(lambda device: write_batch_blocks(folder, batch, self.scene, result, device))
         rows = rows_of(result, format_of(self.options.path))
         kept = batch if self.keep else None
-        return Done(order.place, result, rows, kept, (where.lost,) if where.lost else ())
+        remarks = tuple(remark for remark in (batch.remark, where.lost) if remark)
+        return Done(order.place, result, rows, kept, remarks)
 
     def in_this_process(self, groups: Sequence[Group]) -> Iterator[Done]:
         """Do all orders one after the other, reading ahead."""

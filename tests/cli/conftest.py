@@ -12,7 +12,7 @@ from isolux.simulate import Observation, mock_stamps
 def made(tmp_path_factory):
     """Return a folder with the stamps of four galaxies, made once."""
     folder = tmp_path_factory.mktemp("made")
-    view = Observation(size=32, psf_size=15, psf_fwhm=(1.0, 1.1), pixel_scale=0.6, sky_sigma=(0.01, 0.01))
+    view = Observation(size=32, psf_size=15, psf_fwhm=(1.5, 1.6), pixel_scale=0.6, sky_sigma=(0.01, 0.01))
     batch, _ = mock_stamps(4, seed=3, observation=view)
     write_stamps(batch, folder / "stamps")
     return folder

@@ -6,6 +6,7 @@ What is wrong with the files of one galaxy becomes that galaxy's fault; the othe
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 
 from isolux.batch import Batch
-from isolux.errors import InputError, unknown_name
+from isolux.errors import FitWarning, InputError, unknown_name
 from isolux.io.fits import Picture, read_image
 from isolux.io.listing import list_stamps
 from isolux.io.patterns import Plane
@@ -66,7 +67,10 @@ def read_stamps(
     ... )  # doctest: +SKIP
     """
     source = source_of(source, options)
-    return batch_of(load_stamps(list_stamps(source)), source, dtype=dtype)
+    batch = batch_of(load_stamps(list_stamps(source)), source, dtype=dtype)
+    if batch.remark:
+        warnings.warn(batch.remark, FitWarning, stacklevel=2)
+    return batch
 
 
 def source_of(source: StampSource | None, options: dict[str, Any]) -> StampSource:
