@@ -11,6 +11,7 @@ the solver refuses; it never counts as a residual of zero.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import torch
@@ -140,7 +141,7 @@ class ChiSquare:
         """(free,): a typical change of each unknown."""
         return self.parameters.steps
 
-    @property
+    @functools.cached_property
     def lot(self) -> int:
         """As many rows as are drawn together: they keep a CPU's cache or half of a GPU's memory busy."""
         points = self.renderer.canvas.size[0] * self.renderer.canvas.size[1]
