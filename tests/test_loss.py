@@ -62,6 +62,9 @@ def test_residuals_and_factors_are_those_of_the_cost(loss):
     cost, residual, factor = on_one_row(loss, torch.zeros(201), model)
     (slope,) = torch.autograd.grad(cost.sum(), model)
     assert torch.allclose(-0.5 * slope, factor * residual)
+    if loss != SQUARED:
+        (bend,) = torch.autograd.grad((loss.share(model) * model).sum(), model)
+        assert torch.allclose(bend, loss.slope(model))
     # The weighted squares lie above the cost wherever they start from, and touch it there.
     r = torch.linspace(-30, 30, 201, dtype=torch.float64)[:, None]
     weight = (factor**2)[None]
@@ -167,8 +170,7 @@ def test_outliers_do_not_move_a_robust_fit(loss):
 def test_dispersion_on_gaussian_noise_is_one_over_the_efficiency(loss, expected):
     r = torch.linspace(-12, 12, 240_001, dtype=torch.float64)
     density = torch.exp(-r * r / 2) / math.sqrt(2 * math.pi) * 1e-4
-    psi, slope = loss.score(r)
-    exact = float((psi * psi * density).sum() / (slope * density).sum() ** 2)
+    exact = ((loss.share(r) * r) ** 2 * density).sum() / (loss.slope(r) * density).sum() ** 2
     assert abs(exact - expected) < 1e-3
     residual = torch.tensor(np.random.default_rng(2).standard_normal((1, 400_000)))
     found = loss.dispersion(residual, torch.ones(1, 400_000, dtype=torch.bool), 8)
