@@ -9,7 +9,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 import isolux.isolate
-from isolux.errors import InputError
+from isolux.errors import FitWarning, InputError
 from isolux.fit import fit
 from isolux.io.blocks import read_block
 from isolux.io.catalogue import read_catalogue
@@ -131,6 +131,22 @@ def test_unexpected_error_is_one_galaxys(source, options, monkeypatch):
     assert table["message"][3] == "galaxy d: RuntimeError: surprise"
     assert np.isnan(table["galaxy_x"][3])
     assert len(calls) < 10
+
+
+def test_the_run_goes_on_though_all_galaxies_fail(source, options, tmp_path):
+    for name in NAMES[:2]:
+        write(tmp_path, name, "image", np.full((32, 32), np.nan))
+    run = measure(source, SCENE, options)
+    assert run.progress.status == {"masked_out": 2, "converged": 3}
+    for name in NAMES[2:]:
+        (tmp_path / f"{name}_image.fits").write_bytes(b"nothing")
+    with pytest.warns(FitWarning, match="no galaxy has a fit; see the column message"):
+        run = measure(source, SCENE, dataclasses.replace(options, overwrite=True))
+    assert run.progress.status == {"masked_out": 2, "bad_input": 3}
+    table = rows(options)
+    assert len(table) == 5
+    assert "all 1024 pixels" in table["message"][0]
+    assert "not a FITS file" in table["message"][4]
 
 
 def test_callers_mistake_is_an_error(source, options):

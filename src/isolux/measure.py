@@ -25,6 +25,7 @@ from isolux.io.source import StampFiles, StampSource
 from isolux.options import RunOptions
 from isolux.result import Result
 from isolux.scene import Scene
+from isolux.status import Status
 from isolux.task import Done, Task, cpu_threads
 from isolux.workers import CannotSend, Crew
 
@@ -114,7 +115,8 @@ def measure(
     Warns
     -----
     FitWarning
-        Of what concerns more than a galaxy, such as a GPU that was lost; once each.
+        Of what concerns more than a galaxy, once each: a GPU that was lost, a worker that died, an undersampled
+        PSF, a run without a single fit.
 
     Raises
     ------
@@ -140,6 +142,10 @@ def measure(
                     warnings.warn(remark, FitWarning, stacklevel=2)
                 if progress is not None:
                     progress(state)
+    if state.done and not any(Status[name.upper()].fitted for name in state.status):
+        warnings.warn(
+            f"no galaxy has a fit; see the column message in {options.path}", FitWarning, stacklevel=2
+        )
     return Run(options.path, len(files) - len(waiting), state)
 
 

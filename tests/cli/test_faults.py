@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from isolux.io.catalogue import read_catalogue
 from isolux.io.write_stamps import write_image
@@ -26,6 +27,20 @@ def test_one_bad_galaxy_leaves_the_others(folder, run):
     text = run(*FIT, "--model", "sersic", code=1)
     assert "cut off" in text
     assert np.count_nonzero(read_catalogue("run/catalogue.fits")["status"] == 0) == 3
+
+
+def test_a_sample_without_a_single_good_galaxy(folder, run):
+    for image in (folder / "stamps").glob("*_image.fits"):
+        pixels = fits.getdata(image) * np.nan
+        image.unlink()
+        fits.writeto(image, pixels)
+    text = run(*FIT, "--model", "sersic", "--batch-size", 2, code=1)
+    assert "4 every pixel is masked" in text
+    assert "Error: no galaxy has a fit; see the column message in run/catalogue.fits" in text
+    assert "reduced chi-square" not in text
+    table = read_catalogue("run/catalogue.fits")
+    assert all("masked or not finite" in message for message in table["message"])
+    assert np.isnan(table["sersic_magnitude"]).all()
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from isolux.options import RunOptions
 from isolux.result import Result
 from isolux.status import FLAG_MESSAGES, Flag, Status
 
+SHOWN_FAULTS = 5
+
 
 class Interrupted(Exception):
     """The user stopped the run."""
@@ -34,6 +36,7 @@ class Tally:
     seconds: float = 0.0
     drawn: int = 0
     faults: list[str] = dataclasses.field(default_factory=list)
+    failed: int = 0
 
     def add(self, result: Result) -> None:
         """Take in the result of a batch."""
@@ -42,9 +45,9 @@ class Tally:
                 self.flags.update(flag.name for flag in Flag if flag in flags and flag.name)
         self.reduced_chi2.append(result.reduced_chi2.numpy())
         self.seconds += float(result.seconds.sum())
-        self.faults += [
-            m for m, status in zip(result.message, result.status, strict=True) if not status.fitted
-        ]
+        faults = [m for m, status in zip(result.message, result.status, strict=True) if not status.fitted]
+        self.faults += faults[: SHOWN_FAULTS - len(self.faults)]
+        self.failed += len(faults)
 
     def draw(self, batch: Batch, result: Result) -> None:
         """Draw the figures of a batch, as far as they are wanted."""
@@ -134,33 +137,31 @@ def show_summary(run: Run, tally: Tally) -> None:
         if remarks:
             console.OUT.print()
             console.print_table("Remarks on them", remarks, right=[0])
-        _show_faults(tally.faults, str(run.catalogue))
+        _show_faults(tally, str(run.catalogue))
     options = tally.run.options
-    rows = [
-        ("median reduced chi-square", f"{tally.median_chi2:.3f}"),
-        ("time", _times(progress, tally.seconds)),
-        ("catalogue", str(run.catalogue)),
-    ]
-    rows += [("image blocks", str(options.blocks_folder))] if options.blocks else []
+    fitted = progress.done > failures(progress)
+    rows = [("median reduced chi-square", f"{tally.median_chi2:.3f}")] if fitted else []
+    rows += [("time", _times(progress, tally.seconds)), ("catalogue", str(run.catalogue))]
+    rows += [("image blocks", str(options.blocks_folder))] if options.blocks and fitted else []
     rows += [("figures", str(options.path.parent / "figures"))] if tally.drawn else []
     console.OUT.print()
     console.print_table("", rows)
+    if progress.done and not fitted:
+        console.fail(f"no galaxy has a fit; see the column message in {run.catalogue}")
 
 
 def _times(progress: Progress, fitting: float) -> str:
     fitted = progress.done - failures(progress)
-    rate = f", {fitted / progress.seconds:.3g} galaxies a second" if progress.seconds > 0 else ""
-    each = f"; {1e3 * fitting / fitted:.3g} ms a fit" if fitted else ""
-    return f"{console.duration(progress.seconds)}{rate}{each}"
+    if not fitted or not progress.seconds:
+        return console.duration(progress.seconds)
+    rate = f"{fitted / progress.seconds:.3g} galaxies a second; {1e3 * fitting / fitted:.3g} ms a fit"
+    return f"{console.duration(progress.seconds)}, {rate}"
 
 
-def _show_faults(faults: list[str], catalogue: str) -> None:
-    if faults:
-        more = (
-            f"\n... and {len(faults) - 5} more: see the column message in {catalogue}"
-            if len(faults) > 5
-            else ""
-        )
+def _show_faults(tally: Tally, catalogue: str) -> None:
+    if tally.failed:
+        rest = tally.failed - len(tally.faults)
+        more = f"\n... and {rest} more: see the column message in {catalogue}" if rest else ""
         console.OUT.print()
         console.OUT.print("[bold]Without a fit[/bold]")
-        console.OUT.print("\n".join(faults[:5]) + more, markup=False, soft_wrap=True)
+        console.OUT.print("\n".join(tally.faults) + more, markup=False, soft_wrap=True)
