@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,7 +147,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def install(code: str, folder: Path) -> None:
+def install(code: str, folder: Path, packages: Mapping[str, Sequence[str]] = PEERS) -> None:
     """Make the environment of a code, unless it is there."""
     home = folder / code
     if python_of(home).exists():
@@ -158,7 +159,7 @@ def install(code: str, folder: Path) -> None:
     }  # Isolux's pins are not theirs
     try:
         subprocess.run(
-            [python_of(home), "-m", "pip", "install", "-q", *PEERS[code]], check=True, env=environment
+            [python_of(home), "-m", "pip", "install", "-q", *packages[code]], check=True, env=environment
         )
     except subprocess.CalledProcessError:
         shutil.rmtree(home)

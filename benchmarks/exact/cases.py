@@ -80,6 +80,63 @@ def families() -> dict[str, list[Case]]:
     return {"corners": corners(), **found, "edges": edges()}
 
 
+COMPARED_PSFS = tuple(
+    named(shape, fwhm) for fwhm in (2.5, 3.3, 6.0) for shape in ("round", "elliptical", "lopsided", "moffat")
+)
+COMPARED_SIZE = 128
+PLACES = ((63.3, 63.8), (64.0, 64.0), (63.5, 64.25))
+SWEEPS = {
+    "index": (0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.2),
+    "radius": (0.3, 0.5, 0.8, 1.2, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 35.0, 60.0),
+    "q": (0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0),
+}
+SWEPT = Galaxy("sersic", 2.5, 5.0, 0.6, 35.0, 0.0, 0.0)
+"""The galaxy of which one parameter is changed at a time."""
+NAMED = (
+    (0.5, 1.0, 0.6),
+    (0.5, 5.0, 0.6),
+    (1.0, 2.0, 0.6),
+    (1.0, 8.0, 0.2),
+    (1.0, 15.0, 0.6),
+    (1.0, 20.0, 0.07),
+    (2.5, 5.0, 0.6),
+    (4.0, 2.0, 0.6),
+    (4.0, 5.0, 0.6),
+    (4.0, 10.0, 0.3),
+    (4.0, 15.0, 0.6),
+    (6.0, 1.0, 0.6),
+    (6.0, 5.0, 0.2),
+    (6.0, 15.0, 0.6),
+)
+"""Sérsic index, radius and axis ratio of the galaxies of the table in the documentation."""
+
+
+def compared() -> dict[str, list[Case]]:
+    """What every code draws: single Sérsic galaxies with PSFs at the image's own scale."""
+    ordinary = {"index": (0.5, 6.0), "radius": (1.0, 12.0), "q": (0.2, 1.0)}
+    sets = {"ordinary": sample("ordinary", 50, 72, ordinary), "extreme": sample("extreme", 51, 72, {})}
+    found = {}
+    for name, cases in sets.items():
+        found[name] = []
+        for k, case in enumerate(cases):
+            shift = (COMPARED_SIZE - case.size) / 2
+            galaxy = replace(case.galaxy, x=case.galaxy.x + shift, y=case.galaxy.y + shift)
+            psf = COMPARED_PSFS[k % len(COMPARED_PSFS)]
+            found[name].append(Case(case.name, galaxy, psf, COMPARED_SIZE))
+    moffat = named("moffat", 3.3)
+    for field, values in SWEEPS.items():
+        galaxies = [replace(SWEPT, **{field: v}) for v in values]
+        found[f"sweep {field}"] = at_places(f"sweep {field}", galaxies, moffat)
+    galaxies = [replace(SWEPT, index=n, radius=radius, q=q) for n, radius, q in NAMED]
+    return found | {"named": at_places("named", galaxies, moffat)}
+
+
+def at_places(name: str, galaxies: list[Galaxy], psf: Psf) -> list[Case]:
+    """Each galaxy at three places within a pixel, one after the other."""
+    placed = [replace(galaxy, x=x, y=y) for galaxy in galaxies for x, y in PLACES]
+    return [Case(f"{name}-{k:03d}", galaxy, psf, COMPARED_SIZE) for k, galaxy in enumerate(placed)]
+
+
 def corners() -> list[Case]:
     """Extremes and common values of index, radius and axis ratio, PSFs and places in turn."""
     rng, cases = np.random.default_rng(100), []

@@ -39,7 +39,8 @@ def slopes(
     slots = tuple(wanted.index(name) if name in wanted else None for name in names)
     renderer = Renderer.of(scene.components, batch)
     with torch.no_grad():
-        maps = renderer.design(scene.values(), torch.tensor([0]), slots, len(wanted)).combined()
+        rows, one = torch.tensor([0]), torch.ones_like(batch.image)
+        maps = renderer.design(scene.values(), rows, slots, len(wanted), one).combined()
     return dict(zip(wanted, maps[0, 1:].double().numpy(), strict=True))
 
 

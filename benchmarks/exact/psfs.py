@@ -2,13 +2,14 @@
 
 A PSF is a sum of Gaussians (elliptical and off-centre ones make it elliptical or not symmetric at all), or a
 Moffat that ends at 8 times its width, where it has fallen to 3e-6 of its centre. Its image is made here, without
-GalSim, from its values at points (``includes_pixel=False``) or from their average over a pixel (Gauss-Legendre, 11
-x 11 points). A width is the full width at half maximum of the narrowest part along its narrowest axis, in pixels
+GalSim, from its values at points (``includes_pixel=False``) or from their average over a pixel (Gauss-Legendre, 8 x
+8 points). A width is the full width at half maximum of the narrowest part along its narrowest axis, in pixels
 and before the average over the pixel.
 """
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -16,7 +17,7 @@ WIDTH_OF_GAUSSIAN = 2 * math.sqrt(2 * math.log(2))
 REACH, MOFFAT_REACH = 6.5, 8.0
 """Half side of the image: in standard deviations of a Gaussian, in widths of a Moffat."""
 BETA = 3.0
-POINTS_A_PIXEL = 11
+POINTS_A_PIXEL = 8
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,15 @@ class Psf:
 
     def image(self) -> np.ndarray:
         """The image that codes are given, summing to one."""
-        half = math.ceil((self.reach + 1) * self.oversampling)
-        axis = np.arange(-half, half + 1) / self.oversampling
-        image = (
-            self.pixel_averages(axis, axis)
-            if self.includes_pixel
-            else self.light(axis[None, :], axis[:, None])
-        )
-        return image / image.sum()
+        return _image(self)
+
+
+@cache
+def _image(psf: Psf) -> np.ndarray:
+    half = math.ceil((psf.reach + 1) * psf.oversampling)
+    axis = np.arange(-half, half + 1) / psf.oversampling
+    image = psf.pixel_averages(axis, axis) if psf.includes_pixel else psf.light(axis[None, :], axis[:, None])
+    return image / image.sum()
 
 
 def named(shape: str, fwhm: float, oversampling: int = 1, includes_pixel: bool = True) -> Psf:

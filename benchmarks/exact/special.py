@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from exact import brute
 from exact.brute import Radial
 from exact.cases import Case
 from exact.psfs import Psf, named
@@ -239,15 +240,8 @@ def special(name: str, kind: str, what: Kind, rng: np.random.Generator, k: int) 
     return Special(name, kind, values, PSFS[(5 * k + 3) % len(PSFS)], size)
 
 
-def as_special(case: Case) -> Special:
-    """A Sérsic case in the terms of this module."""
+def brute_sersic(case: Case) -> np.ndarray:
+    """A Sérsic galaxy by brute force."""
     g = case.galaxy
-    values = {
-        "x": g.x,
-        "y": g.y,
-        "effective_radius": g.radius,
-        "sersic_index": g.index,
-        "axis_ratio": g.q,
-        "position_angle": g.angle,
-    }
-    return Special(case.name, "sersic", values, case.psf, case.size)
+    radial = Radial(sersic(g.radius, g.index), g.x, g.y, g.q, g.angle, scale=g.radius)
+    return brute.image(radial, case.psf, case.size)

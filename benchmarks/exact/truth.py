@@ -17,7 +17,7 @@ import numpy as np
 from exact.cases import Case, Galaxy
 from exact.psfs import BETA, MOFFAT_REACH, WIDTH_OF_GAUSSIAN, Psf
 
-LARGEST_IDEAL = 4096
+LARGEST_IDEAL = 2048
 LARGEST_TRANSFORM = 10240
 """Points along an axis, a matter of memory."""
 FOLDED = (1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2)
