@@ -199,7 +199,8 @@ class Nodes:
 
 ARC = 0.6
 """Distance of nodes along a ring, in grid spacings of the minor axis."""
-RINGS = 24
+RINGS, QUADRANT = 24, 12
+"""Rings of nodes, and least number of nodes in each quarter of one: contours may have kinks on the axes."""
 
 
 def nodes_around(ellipse: Ellipse, scale: Tensor, spacing: float) -> Nodes:
@@ -263,7 +264,7 @@ def _placed(canvas: Canvas, core: Core, ellipse: Ellipse, side: int) -> tuple[Te
     return torch.where(inside, patch, torch.zeros_like(patch)).flatten(2), index.flatten(1)[:, None]
 
 
-def _patch(core: Core, centre: Tensor, spacing: float, side: int, decay: float) -> Maps:
+def _patch(core: Core, centre: Tensor, spacing: float, side: int, decay: tuple[float, float]) -> Maps:
     """Cores (row, map, y, x) on a box, their centres (row, 2) y and x in pixels from its first point.
 
     What ripples of the limited band are left at the edges of the box is faded out rather than cut off, which would
@@ -308,14 +309,14 @@ class _Box:
 
 
 @lru_cache(maxsize=16)
-def _box(side: int, decay: float, dtype: torch.dtype, device: torch.device) -> _Box:
+def _box(side: int, decay: tuple[float, float], dtype: torch.dtype, device: torch.device) -> _Box:
     half, highest = side // 2, math.ceil(side / 2 * BEYOND)
     rows, columns = (VECTOR * math.ceil(n / VECTOR) for n in (2 * highest + 1, highest + 1))
     order_y = torch.zeros(rows, dtype=torch.int64)
     order_y[: 2 * highest + 1] = torch.cat([torch.arange(highest + 1), torch.arange(-highest, 0)])
     order_x = torch.arange(columns)
     k = [order.double() * (2 * math.pi / side) for order in (order_y, order_x)]
-    share_y, share_x = (share(frequency, decay) for frequency in k)
+    share_y, share_x = (share(frequency, fall) for frequency, fall in zip(k, decay, strict=True))
     share_y[2 * highest + 1 :] = 0.0
     share_x[highest + 1 :] = 0.0
     # The real part that is taken of this column halves it already.
@@ -372,10 +373,10 @@ def _polar_rule() -> tuple[np.ndarray, ...]:
     radii_, steps = _radial_rule(RINGS)
     radial = steps * radii_ * _window(radii_)
     rings = []
-    for i, (u, w) in enumerate(zip(radii_, radial, strict=True)):
-        angles = max(8, 4 * math.ceil(2 * math.pi * u * WINDOW / ARC / 4))
-        phi = 2 * math.pi * (np.arange(angles) + 0.5 * (i % 2)) / angles
-        rings.append(
-            (np.full(angles, u), np.cos(phi), np.sin(phi), np.full(angles, w * 2 * math.pi / angles))
-        )
+    for u, w in zip(radii_, radial, strict=True):
+        count = max(QUADRANT, math.ceil(0.5 * math.pi * u * WINDOW / ARC))
+        x, step = np.polynomial.legendre.leggauss(count)
+        phi = (0.25 * math.pi * (x + 1) + 0.5 * math.pi * np.arange(4)[:, None]).ravel()
+        step = np.tile(0.25 * math.pi * step, 4)
+        rings.append((np.full(len(phi), u), np.cos(phi), np.sin(phi), w * step))
     return tuple(np.concatenate(parts) for parts in zip(*rings, strict=True))

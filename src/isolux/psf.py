@@ -19,8 +19,10 @@ from isolux.types import Images, Maps, Points, Rows, Tensor
 
 FALL = (0.5, 0.75)
 """Between these shares of the highest frequency the fall of a PSF's transform is measured."""
-NOTHING, STEEPEST = 1e-6, 10.0
-"""Below the first a transform has no fall that could be measured, and is taken to have the second."""
+NOTHING = 1e-3
+"""A transform below this is too low to matter near the grid's highest frequency, or to be measured."""
+SLOWEST, STEEPEST = 0.5, 10.0
+"""A fall slower than the first is none, but a zero of the pixel's sinc; the second stands for one that is not known."""
 STEEPER = 1.2
 """A PSF with the pixel in it falls this much faster at the grid's highest frequency than where that is measured."""
 UNCONVOLVED_OVERSAMPLING = 5
@@ -43,8 +45,8 @@ class Canvas:
         Grid points (y, x) in all: a size that transforms fast.
     transform : Tensor
         (galaxy or 1, size_y, size_x // 2 + 1): complex transform of the PSF, its centre at the origin.
-    decay : float
-        How fast the transforms fall with frequency: exp(-decay k), k in radians a grid spacing.
+    decay : tuple of float
+        How fast the transforms fall with the frequencies (y, x): exp(-decay k), k in radians a grid spacing.
     """
 
     height: int
@@ -53,7 +55,7 @@ class Canvas:
     margin: tuple[int, int]
     size: tuple[int, int]
     transform: Tensor
-    decay: float
+    decay: tuple[float, float]
 
     @property
     def spacing(self) -> float:
@@ -99,14 +101,9 @@ class Canvas:
         inside = (x > left - 0.5) & (x < left + self.size[1] * self.spacing - 0.5)
         inside &= (y > top - 0.5) & (y < top + self.size[0] * self.spacing - 0.5)
         ky, kx = (k * self.spacing for k in self.frequencies())
-        down = self._wave(((y - top) / self.spacing).to(real)[..., None], ky) * inside.to(real)[..., None]
-        return down * self._wave(((x - left) / self.spacing).to(real)[..., None], kx)
-
-    def _wave(self, place: Tensor, k: Tensor) -> Tensor:
-        """Phases of points at a place in grid spacings, of k and of the frequency beyond pi that looks like it."""
-        weight, turn = share(k, self.decay), 2 * torch.pi * torch.sign(k)
-        direct = torch.polar(weight.expand_as(k * place), -k * place)
-        return direct + torch.polar((1 - weight).expand_as(k * place), (turn - k) * place)
+        down = _wave(((y - top) / self.spacing).to(real)[..., None], ky, self.decay[0])
+        across = _wave(((x - left) / self.spacing).to(real)[..., None], kx, self.decay[1])
+        return down * inside.to(real)[..., None] * across
 
     def psf_of(self, rows: Rows) -> Tensor:
         """Transform (row or 1, 1, size_y, size_x // 2 + 1) of each row's PSF."""
@@ -196,20 +193,30 @@ def make_canvas(
         transform = transform * torch.sinc(fy)[:, None] * torch.sinc(fx)[None, :]
     complex_dtype = torch.complex64 if like.dtype == torch.float32 else torch.complex128
     transform = transform.to(device=like.device, dtype=complex_dtype)
-    decay = STEEPEST if alone else _decay(transform) * (STEEPER if includes_pixel else 1.0)
+    steeper = STEEPER if includes_pixel else 1.0
+    down, across = (STEEPEST, STEEPEST) if alone else _decay(transform)
+    decay = (steeper * down, steeper * across)
     return Canvas(height, width, oversampling, margin, size, transform, decay)
 
 
-def _decay(transform: Tensor) -> float:
-    """How fast the transforms of PSFs fall with frequency, from a half to three quarters of the grid's highest."""
-    tall, wide = transform.shape[1], 2 * (transform.shape[2] - 1)
+def _decay(transform: Tensor) -> tuple[float, float]:
+    """How fast the transforms of PSFs fall along ky and kx, from a half to three quarters of the grid's highest."""
+    half = transform.shape[1] // 2, transform.shape[2] - 1
     near, far = (
-        (transform[:, 0, round(wide * part / 2)] * transform[:, round(tall * part / 2), 0]).abs().sqrt()
+        torch.stack([transform[:, round(half[0] * part), 0], transform[:, 0, round(half[1] * part)]]).abs()
         for part in FALL
     )
     fall = torch.log(near.clamp_min(NOTHING) / far.clamp_min(NOTHING)) / (torch.pi * (FALL[1] - FALL[0]))
-    fall = torch.where(far > NOTHING, fall.clamp(0.5, STEEPEST), STEEPEST)
-    return round(float(fall.median()), 1)
+    measured = (far > NOTHING) & (fall > SLOWEST)
+    down, across = torch.where(measured, fall, STEEPEST).median(1).values.tolist()
+    return round(down, 1), round(across, 1)
+
+
+def _wave(place: Tensor, k: Tensor, decay: float) -> Tensor:
+    """Phases of points at a place in grid spacings, of k and of the frequency beyond pi that looks like it."""
+    weight, turn = share(k, decay), 2 * torch.pi * torch.sign(k)
+    direct = torch.polar(weight.expand_as(k * place), -k * place)
+    return direct + torch.polar((1 - weight).expand_as(k * place), (turn - k) * place)
 
 
 def share(k: Tensor, decay: float) -> Tensor:

@@ -229,9 +229,10 @@ class Renderer:
         match part.profile:
             case RadialProfile() as profile:
                 zero_point = self.zero_point[rows, None]
-                canvas = self.canvas.finer(profile.fineness)
+                fineness = profile.grid_fineness
+                canvas = self.canvas.finer(fineness)
                 sheet = radial.draw(profile, named, wanted, zero_point, canvas, self.dtype)
-                return _Layer(part, sheet.maps, sheet.mix, {0: sheet.intensity}, fineness=profile.fineness)
+                return _Layer(part, sheet.maps, sheet.mix, {0: sheet.intensity}, fineness=fineness)
             case PointProfile() as profile:
                 return self._point(part, profile, named, wanted, rows)
             case ImageProfile() as profile:

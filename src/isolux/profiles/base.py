@@ -42,6 +42,7 @@ POSITION_ANGLE = Parameter(
 BOXINESS = Parameter(
     "boxiness", "", "0 ellipse, positive boxy, negative discy", -1.0, 2.0, default=0.0, fixed=True, step=0.05
 )
+BOXY_FINENESS = 3
 AMPLITUDES = ("magnitude", "flux", "intensity")
 
 
@@ -180,6 +181,11 @@ class RadialProfile(Profile):
     def has_boxiness(self) -> bool:
         """Whether the boxiness may differ from zero."""
         return "boxiness" in self._settings
+
+    @property
+    def grid_fineness(self) -> int:
+        """``fineness``, or more for contours that are not ellipses: discy ones have a kink on the axes."""
+        return max(self.fineness, BOXY_FINENESS) if self.has_boxiness else self.fineness
 
     def total(self, *values: Any, **shape: Any) -> Tensor:
         """Flux (galaxy, 1) of a round galaxy with unit intensity: the integral of 2 pi r f(r).
