@@ -13,7 +13,7 @@ LAYERS = {
     1: "noise stamp undersampling batch parameters ties parameter_map geometry result",
     2: "solve profiles psf core",
     3: "radial renderer scene loss priors likelihood derived",
-    4: "source start fate correlated posterior bootstrap information uncertainty retry fit isolate isophotes field simulate nets",
+    4: "apertures growth moments source guess start fate correlated posterior bootstrap information uncertainty retry fit isolate isophotes field simulate nets",
     5: "options task workers measure testing io",
     6: "survey report demo",
     7: "__init__ __main__ cli",
@@ -38,7 +38,11 @@ TORCH_ONLY |= {
 }
 TORCH_ONLY |= {"priors", "information"}
 TORCH_ONLY |= {
+    "apertures",
+    "growth",
+    "moments",
     "source",
+    "guess",
     "start",
     "fate",
     "correlated",

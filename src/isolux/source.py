@@ -1,30 +1,38 @@
-"""The light of one source in each stamp: where it is, how bright, how large, how flat.
+"""The light of one source in each stamp: where it is, how flat, how it grows from its centre outwards.
 
-For each galaxy: the sky is the median of the good pixels near the stamp's edge; the source is the brightest
-smoothed pixel near the centre (or near a given position); its centre and shape are the fixed point of moments
-weighted by the Gaussian that has the same shape (adaptive moments: Bernstein & Jarvis 2002); its flux and
-half-light radius come from the growth of light in ellipses of that shape, out to where the light meets the noise.
+For each galaxy: the sky is the clipped median of good pixels near the stamp's edge; the source is the brightest
+smoothed pixel near the centre, or near a given position. All else comes from what is seen of it through round
+Gaussians of many widths: its centre and shape (:mod:`isolux.moments`), its size (:mod:`isolux.growth`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from functools import lru_cache
 
+import numpy as np
 import torch
 from torch.nn import functional
 
+from isolux.apertures import axis_ratio_of
 from isolux.batch import Batch
-from isolux.geometry import Ellipse, grid_offsets, locate, wrap_angle
+from isolux.growth import Growth, match
+from isolux.moments import PLAIN_RATIO, ROUNDEST, THINNEST, Ellipse, area_in_stamp, ellipse_of, moments
 from isolux.types import Images, PerGalaxy, Tensor
 
-RINGS = 40
-AT_ONCE = 8
-"""Galaxies measured together: few, so that their pixels stay in a CPU's cache."""
+PIXELS_AT_ONCE, PIXELS_AT_ONCE_GPU = 1 << 19, 1 << 26
+"""Pixels of the galaxies that are measured together: on a CPU few enough for its cache."""
 OUTSKIRTS = 0.8
-SKY_PIXELS = 5000
-"""About as many pixels of a stamp are looked at for the sky: every third, fifth, ... of a large one."""
-MOMENT_STEPS = 12
+"""The sky is measured farther from the centre than this, in half sides of the stamp."""
+SAMPLE, LEAST_SAMPLE = 4096, 100
+"""Pixels that are looked at for the sky, and how many good ones there must be near the edge."""
+WIDEST, NARROWEST = 0.25, 0.9
+"""Widths s of the Gaussians, which differ by sqrt(2): the widest in sides of the stamp, the narrowest in pixels."""
+BOX, STRIDE = 5, 2
+"""The image in which the brightest pixel is looked for: sums over boxes, every so many pixels."""
+NEAR_CENTRE, NEAR_POSITION = 0.12, 3.0
+"""How far sources are from the stamp's centre, in its sides, and from a given position, in pixels."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,203 +41,169 @@ class Source:
 
     Attributes
     ----------
-    sky : Tensor
-        Level around it, flux a pixel.
+    sky, noise : Tensor
+        Level and scatter of the pixels around it, flux a pixel.
     x, y : Tensor
         Centre in pixels.
-    flux : Tensor
-        Total flux above the sky.
-    radius : Tensor
-        Semi-major half-light radius in pixels, roughly corrected for the PSF.
     axis_ratio, position_angle : Tensor
-        Shape, roughly corrected for the PSF; degrees from +y.
-    signal : Tensor
-        Signal-to-noise of the flux inside the half-light ellipse.
+        Shape before the PSF; degrees from +y.
+    growth : Growth
+        Its light above the sky, in units of the noise.
     """
 
     sky: PerGalaxy
+    noise: PerGalaxy
     x: PerGalaxy
     y: PerGalaxy
-    flux: PerGalaxy
-    radius: PerGalaxy
     axis_ratio: PerGalaxy
     position_angle: PerGalaxy
-    signal: PerGalaxy
-
-    def cpu(self) -> Source:
-        """The same numbers on the CPU."""
-        return Source(*(getattr(self, field.name).cpu() for field in dataclasses.fields(self)))
+    growth: Growth
 
 
 def measure_source(batch: Batch, at: tuple[PerGalaxy, PerGalaxy] | None = None) -> Source:
     """The central source of each stamp, or the one nearest to a position (x, y) each (galaxy,)."""
-    parts = []
-    for first in range(0, len(batch), AT_ONCE):
-        some = [k if k < len(batch) else first for k in range(first, first + AT_ONCE)]
-        near = None if at is None else (at[0][some], at[1][some])
-        parts.append(_measure(batch.select(some), near))
-    return Source(
-        *(torch.cat([getattr(p, f.name) for p in parts])[: len(batch)] for f in dataclasses.fields(Source))
-    )
+    tall, wide = batch.shape
+    room = PIXELS_AT_ONCE if batch.image.device.type == "cpu" else PIXELS_AT_ONCE_GPU
+    size = min(max(1, room // (tall * wide)), len(batch))
+    parts: list[tuple[Tensor, ...]] = []
+    for first in range(0, len(batch), size):
+        begin = min(first, len(batch) - size)
+        some = slice(begin, begin + size)
+        found = _measure(batch, some, None if at is None else (at[0][some], at[1][some]))
+        parts.append(tuple(numbers[first - begin :] for numbers in found))
+    columns = [torch.cat(numbers) for numbers in zip(*parts, strict=True)]
+    sky, noise, *fields = columns[:9]
+    seen, sideways, unmasked, within, width, blur = columns[9:]
+    shown = Ellipse(*fields)
+    growth = Growth.of(seen, sideways, unmasked, within, width, blur, shown.axis_ratio)
+    galaxy = match(growth)
+    widened = torch.sqrt(shown.width**2 + shown.blur)
+    elongation = shown.elongation * (widened / shown.width) ** 2
+    ratio = axis_ratio_of(elongation, widened, galaxy.index, galaxy.radius).clamp(THINNEST, ROUNDEST)
+    ratio = torch.where(torch.isfinite(elongation), ratio, PLAIN_RATIO)
+    growth = dataclasses.replace(growth, axis_ratio=ratio)
+    return Source(sky, noise, shown.x, shown.y, ratio, shown.position_angle, growth)
 
 
-def sky_level(batch: Batch) -> tuple[PerGalaxy, PerGalaxy]:
-    """Clipped median and scatter (galaxy,) of the good pixels near the edge of each stamp."""
-    good = ~batch.mask
-    outer = good & (_reach(batch) > OUTSKIRTS)
-    few = outer.flatten(1).sum(1) < 20
-    outer = torch.where(few[:, None, None], good, outer).flatten(1)
-    every = 2 * (outer.shape[1] // SKY_PIXELS // 2) + 1
-    kept = torch.where(outer[:, ::every], batch.image.flatten(1)[:, ::every], torch.nan)
-    kept = torch.where(torch.isfinite(kept).any(1, keepdim=True), kept, 0.0).double()
-    for _ in range(3):
-        middle = kept.nanmedian(1).values
-        scatter = 1.4826 * (kept - middle[:, None]).abs().nanmedian(1).values
-        kept = torch.where((kept - middle[:, None]).abs() <= 3 * scatter[:, None], kept, torch.nan)
-    middle = kept.nanmedian(1).values
-    spread = torch.sqrt(torch.nanmean((kept - middle[:, None]) ** 2, 1))
+def sky_level(batch: Batch, some: slice = slice(None)) -> tuple[PerGalaxy, PerGalaxy]:
+    """Clipped median and scatter (galaxy,) of the good pixels near the edge of each stamp.
+
+    The scatter is that of the pixels below the median: those above it may hold other sources.
+    """
+    size = _size(batch, some)
+    pixels, last = _sorted_sample(batch, some, size, OUTSKIRTS)
+    few = last < LEAST_SAMPLE
+    if bool(few.any()):
+        everywhere, number = _sorted_sample(batch, some, size, 0.0)
+        pixels, last = torch.where(few, everywhere, pixels), torch.where(few, number, last)
+    total, first = last, torch.zeros_like(last)
+    for _ in range(4):
+        low, middle = (
+            pixels.gather(1, (first + (part * (last - first)).long()).clamp_max(SAMPLE - 1))
+            for part in (0.1587, 0.5)
+        )
+        reach = 3 * (middle - low)
+        first = torch.searchsorted(pixels, middle - reach)
+        last = torch.searchsorted(pixels, middle + reach, right=True)
+    middle, spread = (torch.where(total > 0, n, 0.0)[:, 0].double() for n in (middle, middle - low))
     return middle, torch.where(spread > 0, spread, torch.ones_like(spread))
 
 
-def _measure(batch: Batch, at: tuple[PerGalaxy, PerGalaxy] | None) -> Source:
-    sky, noise = sky_level(batch)
-    good = ~batch.mask
-    residual = (batch.image - sky[:, None, None]) / noise[:, None, None]
-    light = torch.where(good, residual, torch.zeros_like(residual)).float()
-    centre = _centre(batch)
-    x, y = _peak(light, good, centre, at)
-    psf_variance = _psf_variance(batch).to(light.device)
-    x, y, xx, yy, xy = _moments(light, x, y, psf_variance)
-    q, angle = _shape(xx - psf_variance, yy - psf_variance, xy)
-    flux, radius, signal = _growth(light, good, Ellipse(x[:, None], y[:, None], q[:, None], angle[:, None]))
-    radius = torch.sqrt((radius**2 - 1.39 * psf_variance).clamp_min(0.25 * psf_variance.clamp_min(0.25)))
-    return Source(sky, x, y, flux * noise, radius, q, angle, signal)
+def _sorted_sample(batch: Batch, some: slice, size: Tensor, inner: float) -> tuple[Tensor, Tensor]:
+    """Pixels (galaxy, sample) outside ``inner`` in order, masked ones last, and how many (galaxy, 1) are good."""
+    across, along = (part.to(size.device) for part in _spread(inner))
+    place = (along * size[:, 1:]).long() * batch.shape[1] + (across * size[:, :1]).long()
+    bad = batch.mask[some].flatten(1).gather(1, place)
+    pixels = batch.image[some].flatten(1).gather(1, place).masked_fill(bad, torch.inf)
+    return _in_order(pixels), SAMPLE - bad.sum(1, keepdim=True)
 
 
-def _centre(batch: Batch) -> Tensor:
-    """Centre (galaxy, 2) x, y of each stamp, without its padding."""
-    size = torch.tensor([batch.width, batch.height], dtype=torch.float64, device=batch.image.device)
-    return (size.T - 1) / 2
+def _in_order(rows: Tensor) -> Tensor:
+    """Sorted rows; NumPy's sort is 20 times as fast as PyTorch's on a CPU."""
+    if rows.device.type == "cpu":
+        return torch.from_numpy(np.sort(rows.numpy(), axis=1))
+    return rows.sort(1).values
 
 
-def _reach(batch: Batch) -> Images:
-    """Distance of each pixel from the stamp's centre, 1 at its edges."""
-    centre = _centre(batch)
+@lru_cache(maxsize=4)
+def _spread(inner: float) -> tuple[Tensor, Tensor]:
+    """``SAMPLE`` points spread evenly over the unit square, outside of an inner square.
+
+    They are the first ones of the additive recurrence with the plastic number (Roberts 2018, R2).
+    """
+    number, plastic = torch.arange(1, 8 * SAMPLE, dtype=torch.float64), 1.3247179572447460
+    u, v = torch.remainder(number / plastic, 1), torch.remainder(number / plastic**2, 1)
+    kept = torch.nonzero(torch.maximum((2 * u - 1).abs(), (2 * v - 1).abs()) >= inner)[:SAMPLE, 0]
+    return u[kept], v[kept]
+
+
+def _measure(batch: Batch, some: slice, at: tuple[PerGalaxy, PerGalaxy] | None) -> tuple[Tensor, ...]:
+    """Sky, noise, the fields of :class:`Ellipse`, and what :class:`Growth` is made of, for a group of galaxies."""
+    sky, noise = sky_level(batch, some)
+    good = batch.mask[some].logical_not().float()
+    light = (batch.image[some] - sky[:, None, None].to(batch.image.dtype)).float()
+    light.mul_((1 / noise[:, None, None]).float()).mul_(good)
+    size = _size(batch, some)
+    x, y = _peak(light, (size - 1) / 2, at)
+    width = _widths(batch, size)
+    blur = _blur(batch, some, width)
+    first = ellipse_of(moments(light, x, y, width), x, y, width, blur)
+    found = moments(light, first.x, first.y, width)
+    shown = ellipse_of(found, first.x, first.y, width, blur)
+    fields = (getattr(shown, field.name) for field in dataclasses.fields(shown))
+    unmasked = moments(good, first.x, first.y, width, highest=0)[..., 0, 0]
+    within = area_in_stamp(first.x, first.y, size, width)
+    sideways = torch.stack([found[..., 0, 1], found[..., 1, 0]], 2)
+    return sky, noise, *fields, found[..., 0, 0], sideways, unmasked, within, width, blur
+
+
+def _size(batch: Batch, some: slice) -> Tensor:
+    """Columns and rows (galaxy, 2) of stamps, without their padding; no more than a batch of bad ones has."""
     tall, wide = batch.shape
-    columns = torch.arange(wide, device=batch.image.device)
-    rows = torch.arange(tall, device=batch.image.device)
-    across = ((columns - centre[:, :1]) / (centre[:, :1] + 0.5)).abs()
-    along = ((rows - centre[:, 1:]) / (centre[:, 1:] + 0.5)).abs()
-    return torch.maximum(across[:, None, :], along[:, :, None])
+    sizes = [(min(w, wide), min(h, tall)) for w, h in zip(batch.width[some], batch.height[some], strict=True)]
+    return torch.tensor(sizes, dtype=torch.float64, device=batch.image.device)
 
 
-def _peak(
-    light: Images, good: Tensor, centre: Tensor, at: tuple[PerGalaxy, PerGalaxy] | None
-) -> tuple[Tensor, Tensor]:
-    """Brightest smoothed pixel, weighed down with distance from the centre or from the given position."""
+def _widths(batch: Batch, size: Tensor) -> Tensor:
+    """Widths (galaxy, aperture) of the Gaussians, the widest first."""
+    count = 1 + max(3, round(2 * math.log2(WIDEST * min(batch.shape) / NARROWEST)))
+    halvings = 0.5 * torch.arange(count, dtype=size.dtype, device=size.device)
+    return WIDEST * size.amin(1, keepdim=True) * 2**-halvings
+
+
+def _peak(light: Images, centre: Tensor, at: tuple[PerGalaxy, PerGalaxy] | None) -> tuple[Tensor, Tensor]:
+    """Brightest pixel of the smoothed image, weighed down with distance from the centre or from a position."""
     tall, wide = light.shape[1:]
-    smooth = functional.avg_pool2d(light[:, None], 5, 1, 2, count_include_pad=True)[:, 0]
+    padded = functional.pad(light, (BOX // 2,) * 4)
+    rows = padded[:, :tall:STRIDE].clone()
+    for k in range(1, BOX):
+        rows += padded[:, k : k + tall : STRIDE]
+    score = rows[:, :, :wide:STRIDE].clone()
+    for k in range(1, BOX):
+        score += rows[:, :, k : k + wide : STRIDE]
     if at is None:
-        x0, y0, width = centre[:, 0], centre[:, 1], 0.12 * (centre.amin(1) * 2 + 1)
+        x0, y0, reach = centre[:, 0], centre[:, 1], NEAR_CENTRE * (centre.amin(1) * 2 + 1)
     else:
-        x0, y0, width = (*(a.to(centre) for a in at), torch.full_like(centre[:, 0], 3.0))
+        x0, y0, reach = (*(a.to(centre) for a in at), torch.full_like(centre[:, 0], NEAR_POSITION))
     across, along = (
-        torch.exp(-0.5 * ((torch.arange(n, device=light.device) - c[:, None]) / width[:, None]) ** 2)
+        torch.exp(-0.5 * ((torch.arange(0, n, STRIDE, device=c.device) - c[:, None]) / reach[:, None]) ** 2)
         for n, c in ((wide, x0), (tall, y0))
     )
-    score = smooth.clamp_min(0.0) * (across[:, None, :] * along[:, :, None])
-    top, index = torch.where(good, score, torch.zeros_like(score)).flatten(1).max(1)
-    found = top > 0
-    x = torch.where(found, (index % wide).to(x0), x0)
-    y = torch.where(found, (index // wide).to(y0), y0)
-    return x, y
+    score.clamp_min_(0.0).mul_(across[:, None, :].float()).mul_(along[:, :, None].float())
+    best = score.flatten(1).argmax(1, keepdim=True)
+    found = score.flatten(1).gather(1, best)[:, 0] > 0
+    row, column = best[:, 0] // score.shape[2], best[:, 0] % score.shape[2]
+    return torch.where(found, (STRIDE * column).to(x0), x0), torch.where(found, (STRIDE * row).to(y0), y0)
 
 
-def _moments(light: Images, x: Tensor, y: Tensor, psf_variance: Tensor) -> tuple[Tensor, ...]:
-    """Centre and second moments of the Gaussian that best matches each source.
-
-    Sums over pixels of polynomials in position are one matrix product with the table of monomials.
-    """
-    tall, wide = light.shape[1:]
-    first_x, first_y = x, y
-    middle_x, middle_y, unit = (wide - 1) / 2, (tall - 1) / 2, max(tall, wide) / 2
-    column = (torch.arange(wide, device=light.device, dtype=light.dtype) - middle_x) / unit
-    row = (torch.arange(tall, device=light.device, dtype=light.dtype) - middle_y) / unit
-    v, u = (grid.flatten() for grid in torch.meshgrid(row, column, indexing="ij"))
-    monomials = torch.stack([torch.ones_like(u), u, v, u * u, v * v, u * v])
-    flat = light.flatten(1)
-    x, y = (x - middle_x) / unit, (y - middle_y) / unit
-    xx = yy = (psf_variance + 4.0).clamp_max((min(tall, wide) / 6) ** 2) / unit**2
-    xy = torch.zeros_like(xx)
-    for _ in range(MOMENT_STEPS):
-        a, b, c = (m / (xx * yy - xy**2) for m in (yy, -xy, xx))
-        constant = a * x * x + 2 * b * x * y + c * y * y
-        form = torch.stack([constant, -2 * (a * x + b * y), -2 * (b * x + c * y), a, c, 2 * b], 1)
-        weighted = flat * torch.exp(-0.5 * (form.to(light.dtype) @ monomials).clamp(0, 100))
-        total, sx, sy, sxx, syy, sxy = (weighted @ monomials.T).double().unbind(1)
-        mean_x, mean_y = sx / total, sy / total
-        new = [
-            2 * (s / total - p * q)
-            for s, p, q in ((sxx, mean_x, mean_x), (syy, mean_y, mean_y), (sxy, mean_x, mean_y))
-        ]
-        x1, y1 = (m + 1.5 * (n - m).clamp(-1 / unit, 1 / unit) for m, n in ((x, mean_x), (y, mean_y)))
-        least, most = 0.2 / unit**2, (tall + wide) ** 2 / 40 / unit**2
-        valid = (total > 0) & (new[0] > least) & (new[1] > least) & (new[0] * new[1] > 1.02 * new[2] ** 2)
-        valid &= (new[0] < most) & (new[1] < most)
-        valid &= ((x1 * unit + middle_x - first_x).abs() < 6) & ((y1 * unit + middle_y - first_y).abs() < 6)
-        x, y = torch.where(valid, x1, x), torch.where(valid, y1, y)
-        xx, yy, xy = (torch.where(valid, n, old) for n, old in zip(new, (xx, yy, xy), strict=True))
-    scale = unit**2
-    return x * unit + middle_x, y * unit + middle_y, xx * scale, yy * scale, xy * scale
-
-
-def _shape(xx: Tensor, yy: Tensor, xy: Tensor) -> tuple[Tensor, Tensor]:
-    """Axis ratio and position angle of second moments."""
-    mean, half = 0.5 * (xx + yy), torch.sqrt(0.25 * (xx - yy) ** 2 + xy**2)
-    ratio = ((mean - half) / (mean + half)).clamp_min(0.0)
-    axis_ratio = torch.where(mean > half, torch.sqrt(ratio), torch.zeros_like(mean)).clamp(0.15, 0.95)
-    from_x = 0.5 * torch.atan2(2 * xy, xx - yy)
-    return axis_ratio, wrap_angle(torch.rad2deg(from_x) - 90.0, 180.0)
-
-
-def _growth(light: Images, good: Tensor, ellipse: Ellipse) -> tuple[Tensor, Tensor, Tensor]:
-    """Flux, half-light radius and signal-to-noise, in units of the noise of a pixel, from elliptical rings."""
-    galaxies, tall, wide = light.shape
-    shape = (ellipse.x, ellipse.y, ellipse.axis_ratio, ellipse.position_angle)
-    single = Ellipse(*(number.to(light.dtype) for number in shape))
-    columns, rows = (torch.arange(n, device=light.device, dtype=light.dtype) for n in (wide, tall))
-    radius = locate(single, *grid_offsets(single, columns, rows)).radius
-    farthest = 0.75 * math.hypot(tall, wide)
-    edges = farthest * torch.linspace(0, 1, RINGS + 1, device=light.device, dtype=torch.float64) ** 1.5
-    ring = ((radius / farthest) ** (2 / 3) * RINGS).long().clamp_max(RINGS)
-    counted = good.flatten(1).to(light)
-    empty = light.new_zeros(galaxies, RINGS + 1)
-    pixels = empty.scatter_add(1, ring, counted)[:, :RINGS].double()
-    flux = empty.scatter_add(1, ring, light.flatten(1))[:, :RINGS].double()
-    area = math.pi * ellipse.axis_ratio * (edges[1:] ** 2 - edges[:-1] ** 2)
-    mean = flux / pixels.clamp_min(1)
-    number = torch.arange(RINGS, device=light.device)
-    lit = (mean > 1.0 / torch.sqrt(pixels.clamp_min(1))) & (pixels > 0)
-    lit = lit | (number < 2) | ((pixels == 0) & (number < 8))
-    inside = torch.cumprod(lit.double(), 1)
-    growth = torch.cumsum(mean * area * inside, 1)
-    total = growth[:, -1]
-    safe = torch.where(total > 0, total, torch.ones_like(total))
-    fraction = torch.cat([torch.zeros_like(safe[:, None]), growth / safe[:, None]], 1)
-    reached = (fraction >= 0.5).to(torch.int64).argmax(1).clamp_min(1)
-    low, high = (fraction.gather(1, (reached - k)[:, None])[:, 0] for k in (1, 0))
-    step = ((0.5 - low) / (high - low).clamp_min(1e-9)).clamp(0, 1)
-    half = edges[reached - 1] + step * (edges[reached] - edges[reached - 1])
-    half = torch.where(total > 0, half, torch.full_like(half, 2.0)).clamp_min(0.5)
-    within = math.pi * ellipse.axis_ratio[:, 0] * half**2
-    least = 3 * torch.sqrt(within)
-    return torch.where(total > least, total, least), half, total / (2 * torch.sqrt(within))
-
-
-def _psf_variance(batch: Batch) -> PerGalaxy:
-    """Variance in pixels squared of the Gaussian with the same peak as the PSF."""
+def _blur(batch: Batch, some: slice, width: Tensor) -> Tensor:
+    """Variance (galaxy, aperture) of the Gaussian that dims each aperture as much as the PSF does."""
+    pixel = torch.full_like(width, 1 / 12)
     if batch.psf is None:
-        return torch.zeros(len(batch), dtype=torch.float64, device=batch.image.device)
-    peak = batch.psf.double().flatten(1).amax(1).clamp(1e-6, 1.0)
-    variance = 1 / (2 * math.pi * peak) / batch.psf_oversampling**2
-    return variance.expand(len(batch)) if len(variance) == 1 else variance
+        return pixel
+    psf = (batch.psf if len(batch.psf) == 1 else batch.psf[some]).float()
+    y, x = (torch.full_like(width[: len(psf), 0], (length - 1) / 2) for length in psf.shape[1:])
+    finer = width[: len(psf)] * batch.psf_oversampling
+    seen = moments(psf, x, y, finer, highest=0)[..., 0, 0].clamp(1e-3, 1 - 1e-6)
+    blur = width**2 * (1 / seen - 1)
+    return blur if batch.psf_includes_pixel else blur + pixel
