@@ -13,7 +13,8 @@ LAYERS = {
     1: "noise stamp undersampling batch parameters ties parameter_map geometry result",
     2: "solve profiles psf core",
     3: "radial renderer scene loss priors likelihood derived",
-    4: "apertures growth moments source guess start fate correlated posterior bootstrap information uncertainty retry fit isolate isophotes field simulate nets",
+    4: "apertures growth moments source guess start fate correlated posterior bootstrap information uncertainty "
+    "retry fit isolate isophotes field simulate nets",
     5: "options task workers measure testing io",
     6: "survey report demo",
     7: "__init__ __main__ cli",
