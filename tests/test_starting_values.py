@@ -3,7 +3,6 @@
 import dataclasses
 import math
 
-import galsim
 import numpy as np
 import pytest
 import torch
@@ -16,6 +15,8 @@ from isolux.simulate import moffat_psf
 from isolux.source import measure_source, sky_level
 from isolux.start import starting_values
 from stubs import mock_batch
+
+galsim = pytest.importorskip("galsim", reason="GalSim, the independent check, is in the extra 'check'")
 
 ONE = Scene(galaxy=Sersic(), sky=FlatSky())
 NOISE = 0.03
