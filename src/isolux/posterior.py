@@ -11,9 +11,9 @@ Unknowns between bounds are turned into logits, with one bound into logarithms, 
 their Jacobian is taken in as well.
 
 Where noise is correlated, chi-square is no likelihood, but its minimum has a known covariance C. The likelihood is
-then that of the best fit plus B (theta - best fit), with B such that its curvature is the inverse of C (Chandler &
-Bate 2007, Biometrika 94, 167; Ribatet, Cooley & Davison 2012, Statistica Sinica 22, 813). Its bends stay; its
-widths become right.
+then chi-square at m + B (theta - m), with m its minimum without priors and B such that the curvature is the inverse
+of C (Chandler & Bate 2007, Biometrika 94, 167; Ribatet, Cooley & Davison 2012, Statistica Sinica 22, 813). Its bends
+stay; its widths, and its weight beside priors, become right.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ START = 1e-3
 """How far inside its bounds a chain starts at least, as a share of their distance."""
 FLAT = 0.3
 """Curvature of a flat prior in logits: one over the variance of the logistic distribution."""
+TOGETHER = 64
+"""Points of a galaxy that are drawn together at most, if a CPU's cache has room for them."""
 WIDEST = 20.0
 """Widest first steps of an unbounded unknown that the data say nothing of, in typical changes."""
 
@@ -89,6 +91,8 @@ class Posterior:
         What the sampler moves.
     best : Tensor
         (row, free): best fits.
+    middle : Tensor
+        (row, free): m.
     shrink : Tensor or None
         (row, free, free): B, where noise is correlated.
     """
@@ -96,6 +100,7 @@ class Posterior:
     problem: ChiSquare
     coordinates: Coordinates
     best: Theta
+    middle: Theta
     shrink: Tensor | None = None
 
     @property
@@ -110,7 +115,8 @@ class Posterior:
         if self.shrink is None:
             cost = problem.cost(theta, rows)
         else:
-            moved = self.best[rows] + (self.shrink[rows] @ (theta - self.best[rows])[..., None])[..., 0]
+            middle = self.middle[rows]
+            moved = middle + (self.shrink[rows] @ (theta - middle)[..., None])[..., 0]
             lower, upper = problem.parameters.bounds()
             moved = torch.minimum(torch.maximum(moved, lower[galaxies]), upper[galaxies])
             cost = dataclasses.replace(problem, priors=None).cost(moved, rows)
@@ -168,10 +174,12 @@ def sample_posterior(
     parameters = problem.parameters
     if not parameters.linearisable or parameters.n_free > MOST:
         raise InputError("posterior samples: free parameters", parameters.n_free, f"scalars, {MOST} at most")
-    own = dataclasses.replace(problem, owner=galaxies, repeats=1)
+    own = dataclasses.replace(problem, owner=galaxies, repeats=TOGETHER)
     coordinates = Coordinates(*_bounds(own, theta, torch.as_tensor(periods).to(theta)))
-    shrink = None if correlation is None else _shrink(own, galaxies, theta, correlation)
-    density = Posterior(own, coordinates, theta, shrink)
+    density = Posterior(own, coordinates, theta, theta)
+    if correlation is not None:
+        middle, shrink = _shrunk(own, galaxies, theta, correlation)
+        density = dataclasses.replace(density, middle=middle, shrink=shrink)
     seeds = [zlib.crc32(f"{seed} {name}".encode()) for name in names]
     with torch.no_grad():
         found = sampler.sample(density, *_start(density), seeds)
@@ -196,7 +204,9 @@ def _start(density: Posterior) -> tuple[Theta, Tensor]:
     rows = torch.arange(len(density.best), device=density.best.device)
     hessian = torch.cat([problem.linearise(density.best[part], part).hessian for part in rows.split(8)])
     if density.shrink is not None:
-        hessian = density.shrink.transpose(1, 2) @ hessian @ density.shrink
+        plain = dataclasses.replace(problem, priors=None)
+        data = torch.cat([plain.linearise(density.best[part], part).hessian for part in rows.split(8)])
+        hessian = hessian - data + density.shrink.transpose(1, 2) @ data @ density.shrink
     span = coordinates.upper - coordinates.lower
     width = torch.diagonal(hessian, dim1=1, dim2=2).clamp_min(1e-300).rsqrt()
     inside = torch.minimum(torch.maximum(0.5 * width, START * span), 0.25 * span)
@@ -217,11 +227,16 @@ def _slopes(coordinates: Coordinates, points: Theta, rows: Rows) -> Theta:
     return torch.func.jvp(lambda p: coordinates.theta(p, rows)[0], (points,), (one,))[1]
 
 
-def _shrink(problem: ChiSquare, galaxies: Rows, theta: Theta, correlation: Images) -> Tensor:
-    """B (row, free, free): with M = H + A^T (R - 1) A, B^T H B = H M^-1 H, nearest to a change of scale."""
+def _shrunk(problem: ChiSquare, galaxies: Rows, theta: Theta, correlation: Images) -> tuple[Theta, Tensor]:
+    """Middle m (row, free) and B (row, free, free).
+
+    m is a Gauss-Newton step from the best fit where that is moved by priors. With M = H + A^T (R - 1) A, B is that
+    solution of B^T H B = H M^-1 H which is nearest to a change of scale.
+    """
     plain = dataclasses.replace(problem, priors=None)
     rows = torch.arange(len(theta), device=theta.device)
-    hessian = torch.cat([plain.linearise(theta[part], part).hessian for part in rows.split(8)])
+    found = [plain.linearise(theta[part], part) for part in rows.split(8)]
+    hessian = torch.cat([part.hessian for part in found])
     diagonal = torch.diagonal(hessian, dim1=1, dim2=2)
     scale = torch.where(diagonal > 0, diagonal, 1.0).rsqrt()
     pair = scale[:, :, None] * scale[:, None, :]
@@ -232,4 +247,10 @@ def _shrink(problem: ChiSquare, galaxies: Rows, theta: Theta, correlation: Image
     added = back @ torch.nan_to_num(excess(problem, galaxies, theta, correlation) * pair) @ back
     growth, axes = torch.linalg.eigh(added + torch.eye(len(scale[0])).to(added))
     smaller = axes * growth.clamp_min(1e-6).rsqrt()[:, None] @ axes.transpose(1, 2)
-    return scale[:, :, None] * (back @ smaller @ half) / scale[:, None, :]
+    shrink = scale[:, :, None] * (back @ smaller @ half) / scale[:, None, :]
+    if problem.priors is None:
+        return theta, shrink
+    gradient = torch.cat([part.gradient for part in found])
+    step = scale * (back @ back @ (scale * gradient)[..., None])[..., 0]
+    lower, upper = problem.bounds()
+    return torch.minimum(torch.maximum(theta + torch.nan_to_num(step), lower), upper), shrink
