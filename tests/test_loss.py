@@ -9,7 +9,19 @@ import torch
 from torch import distributions
 
 import isolux
-from isolux import Cash, Fixed, FlatSky, GaussianPrior, Huber, InputError, Scene, Sersic, Status, StudentT
+from isolux import (
+    Cash,
+    Fixed,
+    Flag,
+    FlatSky,
+    GaussianPrior,
+    Huber,
+    InputError,
+    Scene,
+    Sersic,
+    Status,
+    StudentT,
+)
 from isolux.likelihood import ChiSquare
 from isolux.loss import SQUARED, loss_from
 from isolux.parameter_map import build_map
@@ -107,6 +119,14 @@ def test_cash_is_smooth_through_zero_and_sends_models_back_up(dtype):
     assert torch.allclose(empty, torch.tensor([0.0, 0.6]).double())
 
 
+def test_a_hot_pixel_does_not_raise_what_cash_takes_for_zero():
+    batch, _ = counts_batch(count=1, dtype=torch.float32)
+    image = batch.image.clone()
+    image[0, 3, 3] = 1e7
+    hot = dataclasses.replace(batch, image=image)
+    assert torch.equal(Cash().on(hot).floor, Cash().on(batch).floor)
+
+
 def test_cash_keeps_its_digits_in_single_precision():
     batch, _ = counts_batch(count=1, sky=20000.0, light=1e5, dtype=torch.float32)
     loss, size = Cash(sky=20000.0).on(batch), 10000
@@ -128,7 +148,7 @@ def test_gradient_and_cost_of_a_problem_agree(loss):
     model = problem.linearise(theta, rows)
     assert torch.allclose(model.cost, cost.detach(), rtol=1e-9)
     scale = gradient.abs().amax(1, keepdim=True)
-    assert ((model.gradient + 0.5 * gradient).abs() / scale < 1e-3).all()  # the cusp's derivatives: 1e-3
+    assert ((model.gradient + 0.5 * gradient).abs() / scale < 1e-2).all()  # as exact as derivative images are
 
 
 def test_masked_pixels_cost_nothing_under_any_loss():
@@ -162,6 +182,18 @@ def test_outliers_do_not_move_a_robust_fit(loss):
     squares = (struck.image - SCENE.images(struck, robust.values)) ** 2 / struck.sigma**2
     assert torch.allclose(robust.chi2, squares.double().sum((1, 2)), rtol=1e-4)
     assert (robust.loss < 0.2 * robust.chi2).all()
+
+
+def test_a_galaxy_that_is_taken_for_outliers_is_flagged():
+    batch, _ = mock_batch(count=4, size=48)
+    y, x = np.mgrid[:48, :48] - 23.5
+    arms = np.sin(2 * np.arctan2(y, x) + np.hypot(x, y)) * 40 * np.exp(-np.hypot(x, y) / 4)
+    spiral = dataclasses.replace(batch, image=batch.image + torch.tensor(arms).float() * batch.sigma)
+    for loss in ("huber", "student-t"):
+        found = [isolux.fit(some, SCENE, loss=loss) for some in (batch, spiral)]
+        flagged = [[Flag.OUTLYING in flags for flags in fit.flags] for fit in found]
+        assert flagged == [[False] * 4, [True] * 4]
+    assert not any(Flag.OUTLYING in flags for flags in isolux.fit(spiral, SCENE).flags)
 
 
 @pytest.mark.parametrize(

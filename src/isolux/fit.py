@@ -38,6 +38,9 @@ from isolux.uncertainty import (
     uncertainty_of,
 )
 
+KEPT = 0.7
+"""Share of the information on an unknown below which a robust loss has taken the galaxy for an outlier."""
+
 
 def fit(
     batch: Batch,
@@ -268,6 +271,7 @@ def _assemble(fitted: Fitted, options: ErrorOptions, clock: float) -> Result:
     )
     done = torch.tensor([status.fitted for status in fate.status], device=values.device)
     fate.mark(at_bound.any(1) & done, Flag.AT_BOUND)
+    fate.mark((fill(galaxies, rows, parts.kept) < KEPT) & done, Flag.OUTLYING)
     if fitted.problem.priors is not None:
         far, leaning = fitted.problem.priors.conflicts(found, rows[ended])
         fate.mark(_among(galaxies, rows[ended][far]) & done, Flag.PRIOR_CONFLICT)

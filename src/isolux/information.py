@@ -32,6 +32,9 @@ class Parts:
         (row, free, free): information on the unknowns, of data and priors; None where there is none to be had.
     dispersion : Tensor
         (row,): what the data's part of it was divided by.
+    kept : Tensor
+        (row,): share of the information that a robust loss has not taken for outliers, of the unknown that has lost
+        most, over the share of all pixels; one for other losses.
     """
 
     chi2: PerGalaxy
@@ -39,6 +42,7 @@ class Parts:
     prior: PerGalaxy
     hessian: Tensor | None
     dispersion: PerGalaxy
+    kept: PerGalaxy
 
 
 def take_apart(problem: ChiSquare, plain: ChiSquare, rows: Rows, solution: Solution, scale: bool) -> Parts:
@@ -57,55 +61,52 @@ def take_apart(problem: ChiSquare, plain: ChiSquare, rows: Rows, solution: Solut
     scale : bool
         Divide the data's information by the reduced chi-square (Pearson's, for counts).
     """
-    if problem.loss == SQUARED and problem.priors is None and not scale:
-        nothing = torch.zeros_like(solution.cost)
-        return Parts(solution.cost, solution.cost, nothing, solution.hessian, nothing + 1)
+    cost, one = solution.cost, torch.ones_like(solution.cost)
+    if len(rows) == 0 or (problem.loss == SQUARED and problem.priors is None and not scale):
+        return Parts(cost, cost, 0 * one, solution.hessian, one, one)
     found = []
-    for part in torch.arange(len(rows), device=rows.device).split(problem.places):
+    for part in _lots(len(rows), problem.lot, rows.device):
         hessian = None if solution.hessian is None else solution.hessian[part]
         own, ordinary = (dataclasses.replace(p, owner=rows[part], repeats=1) for p in (problem, plain))
-        found.append(_part(own, ordinary, solution.theta[part], solution.cost[part], hessian, scale))
-    if not found:
-        return Parts(solution.cost, solution.cost, solution.cost, solution.hessian, solution.cost)
-    names = ("chi2", "loss", "prior", "dispersion")
-    chi2, loss, prior, dispersion = (torch.cat([getattr(p, name) for p in found]) for name in names)
-    hessians = [p.hessian for p in found if p.hessian is not None]
-    return Parts(chi2, loss, prior, torch.cat(hessians) if hessians else None, dispersion)
+        found.append(_part(own, ordinary, solution.theta[part], cost[part], hessian, scale))
+    names = ("chi2", "loss", "prior", "dispersion", "kept")
+    joined = {name: torch.cat([getattr(part, name) for part in found])[: len(rows)] for name in names}
+    hessians = [part.hessian for part in found if part.hessian is not None]
+    return Parts(hessian=torch.cat(hessians)[: len(rows)] if hessians else None, **joined)
+
+
+def _lots(rows: int, size: int, device: torch.device) -> list[Rows]:
+    """Row numbers in lots of one size, the last filled up: sums must not depend on the company a row is in."""
+    lots = list(torch.arange(rows, device=device).split(size))
+    lots[-1] = torch.cat([lots[-1], lots[-1][:1].expand(size - len(lots[-1]))])
+    return lots
 
 
 def _part(
     problem: ChiSquare, plain: ChiSquare, theta: Tensor, cost: PerGalaxy, hessian: Tensor | None, scale: bool
 ) -> Parts:
     """The same for a few rows, which are all that the problems have."""
-    rows = torch.arange(len(theta), device=theta.device)
+    rows, owner, priors = torch.arange(len(theta), device=theta.device), problem.owner, problem.priors
+    residual = plain.residuals(theta, rows)
+    chi2 = (residual * residual).sum(1, dtype=torch.float64)
     prior = torch.zeros_like(cost)
-    if problem.priors is not None:
-        prior = problem.priors.cost(problem.parameters.expand(theta, problem.owner), problem.owner)
-    squares = plain.residuals(theta, rows) ** 2
-    chi2 = squares.sum(1, dtype=torch.float64)
-    dispersion = _dispersion(problem, plain, theta, scale)
+    if priors is not None:
+        prior = priors.cost(problem.parameters.expand(theta, owner), owner)
+    kept, dispersion = torch.ones_like(cost), torch.ones_like(cost)
     if not problem.parameters.linearisable:
-        return Parts(chi2, cost - prior, prior, None, dispersion)
-    robust = isinstance(problem.loss, RobustLoss)
-    if hessian is None or robust:
-        known = plain if robust else dataclasses.replace(problem, priors=None)
-        data = known.linearise(theta, rows).hessian
-    else:
-        data = hessian
-    added = torch.zeros_like(data)
-    if problem.priors is not None:
-        added = problem.priors.linearise(theta, problem.owner).hessian
-        data = data if hessian is None or robust else data - added
-    return Parts(chi2, cost - prior, prior, data / dispersion[:, None, None] + added, dispersion)
-
-
-def _dispersion(problem: ChiSquare, plain: ChiSquare, theta: Tensor, scale: bool) -> PerGalaxy:
-    """What the data's information is divided by (row,)."""
-    rows = torch.arange(len(theta), device=theta.device)
-    good = plain.weight[plain.owner].flatten(1) > 0
+        return Parts(chi2, cost - prior, prior, None, dispersion, kept)
+    added = 0.0 if priors is None else priors.linearise(theta, owner).hessian
+    data = (problem.linearise(theta, rows).hessian if hessian is None else hessian) - added
+    good = plain.weight[owner].flatten(1) > 0
     if isinstance(problem.loss, RobustLoss):
-        return problem.loss.dispersion(plain.residuals(theta, rows), good, problem.n_free)
-    if not scale:
-        return theta.new_ones(len(theta))
-    pearson = (problem.residuals(theta, rows) ** 2).sum(1, dtype=torch.float64)
-    return pearson / (good.sum(1) - problem.n_free).clamp_min(1)
+        dispersion = problem.loss.dispersion(residual, good, problem.n_free)
+        shares = torch.where(good, problem.loss.share(residual), 0.0).sum(1, dtype=torch.float64) / good.sum(
+            1
+        )
+        weighed, data = data, plain.linearise(theta, rows).hessian
+        diagonals = (torch.diagonal(matrix, dim1=1, dim2=2) for matrix in (weighed, data))
+        kept = torch.nan_to_num(torch.div(*diagonals), nan=1.0).amin(1) / shares
+    elif scale:
+        pearson = (problem.residuals(theta, rows) ** 2).sum(1, dtype=torch.float64)
+        dispersion = pearson / (good.sum(1) - problem.n_free).clamp_min(1)
+    return Parts(chi2, cost - prior, prior, data / dispersion[:, None, None] + added, dispersion, kept)

@@ -61,6 +61,7 @@ class Flag(IntFlag):
     NOT_QUADRATIC = 32768
     NOT_MIXED = 65536
     PRIOR_CONFLICT = 131072
+    OUTLYING = 262144
 
     @property
     def messages(self) -> list[str]:
@@ -87,6 +88,7 @@ FLAG_MESSAGES: dict[Flag, str] = {
     Flag.NOT_QUADRATIC: "errors are approximate (chi-square is no quadratic): use the bootstrap or the sampler",
     Flag.NOT_MIXED: "posterior samples are not to be trusted: chains disagree, or hold too few independent samples",
     Flag.PRIOR_CONFLICT: "a value ended more than four widths from the middle of its prior",
+    Flag.OUTLYING: "the robust loss took much of the galaxy itself for outliers",
 }
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 import torch
+from torch.nn import functional
 
 from isolux.batch import Batch
 from isolux.errors import InputError
@@ -13,7 +14,7 @@ from isolux.loss.base import Loss, above_zero
 from isolux.types import Images, PerGalaxy, Points, Rows, Tensor
 
 ROUNDING = 10
-"""Expectations this many units of a float's last digit, at the brightest pixel, are told from zero."""
+"""Expectations this many units of a float's last digit, at the brightest pixel, can be told from zero."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +62,7 @@ class Cash(Loss):
                 "the Cash loss counts electrons: give the gain, with the stamps or as Cash(gain=...)"
             )
         background = torch.nan_to_num(gain * sky + read_noise**2).to(batch.image.dtype)
-        peak = (batch.image * self.weight(batch)).abs().flatten(1).amax(1)
-        floor = ROUNDING * torch.finfo(peak.dtype).eps * peak.clamp_min(1.0)
+        floor = ROUNDING * torch.finfo(background.dtype).eps * _peak(batch.image * self.weight(batch))
         return _CashOn(background[:, None], floor[:, None])
 
     def faults(self, batch: Batch) -> list[str]:
@@ -99,6 +99,12 @@ class Cash(Loss):
         )
         gain, sky, read_noise = found
         return gain, sky, read_noise
+
+
+def _peak(electrons: Images) -> PerGalaxy:
+    """About the brightest expectation (galaxy,), at least 1; single hot pixels and thin tracks do not count."""
+    blocks = -functional.max_pool2d(-electrons, 2, stride=1) if min(electrons.shape[1:]) > 1 else electrons
+    return (4 * blocks.flatten(1).amax(1)).clamp_min(1.0)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
