@@ -16,7 +16,11 @@ from isolux.status import Flag, Status
 from isolux.types import PerGalaxy, Tensor, Values
 
 SIGNAL = 20
-"""Signal-to-noise below which the errors of a component are doubtful."""
+"""Matched-filter signal-to-noise of a component below which its errors are doubtful."""
+BROAD = 0.3
+"""Relative error of a size, an index or a flux above which chi-square is no quadratic any more."""
+ROOM = 3.0
+"""Errors that a free number needs between it and a bound (for an axis ratio: between it and a circle)."""
 
 
 @dataclasses.dataclass
@@ -74,27 +78,78 @@ class Fate:
 
 
 def remark(
-    fate: Fate, batch: Batch, scene: Scene, parameters: ParameterMap, values: Values, errors: Values
+    fate: Fate,
+    batch: Batch,
+    scene: Scene,
+    parameters: ParameterMap,
+    values: Values,
+    covariance: Tensor | None,
 ) -> None:
-    """Set the flags that follow from the fitted values (galaxy, parameter) and their errors."""
+    """Set the flags that follow from fitted values (galaxy, parameter) and their covariance, where there is one."""
     done = torch.tensor([status.fitted for status in fate.status], device=values.device)
     index = {name: k for k, name in enumerate(parameters.names)}
+    if covariance is not None:
+        _doubt(fate, done, scene, parameters, values, covariance)
     for name, profile in scene.components.items():
         if not isinstance(profile, RadialProfile | PointProfile):
             continue
         inside, masked = _centre_pixel(batch, values[:, index[f"{name}.x"]], values[:, index[f"{name}.y"]])
         fate.mark(done & ~inside, Flag.OFF_CENTRE)
         fate.mark(done & inside & masked, Flag.CENTRE_MASKED)
-        fate.mark(done & _faint(profile.amplitude, name, index, values, errors), Flag.LOW_SIGNAL)
         if batch.psf is not None:
             fate.mark(done & _small(batch, profile, name, index, values), Flag.UNRESOLVED)
 
 
-def _faint(amplitude: str, name: str, index: dict[str, int], values: Values, errors: Values) -> Tensor:
-    """Whether the amplitude of a component is known to worse than one part in ``SIGNAL``."""
-    value, error = (numbers[:, index[f"{name}.{amplitude}"]] for numbers in (values, errors))
-    relative = error * math.log(10) / 2.5 if amplitude == "magnitude" else error / value.abs()
-    return relative > 1 / SIGNAL
+def _doubt(
+    fate: Fate, done: Tensor, scene: Scene, parameters: ParameterMap, values: Values, covariance: Tensor
+) -> None:
+    """Flag the galaxies whose errors cannot come from a quadratic chi-square: faint, broad or near a bound.
+
+    Measured on 15,000 mocks: these marks, which cost nothing, part galaxies whose intervals hold the truth from
+    those whose do not better than chi-square itself does, evaluated one or two errors along all axes of the
+    covariance. Where noise has made a galaxy compact, its chi-square looks quadratic and its errors are too small.
+    """
+    free = list(parameters.free)
+    amplitudes = {
+        f"{name}.{profile.amplitude}"
+        for name, profile in scene.components.items()
+        if isinstance(profile, RadialProfile | PointProfile)
+    }
+    is_amplitude = torch.tensor([parameters.names[c] in amplitudes for c in free], device=values.device)
+    is_log = torch.tensor([parameters.log[c] for c in free], device=values.device)
+    magnitude = torch.tensor([parameters.names[c].endswith(".magnitude") for c in free], device=values.device)
+    fitted, matrix = values[:, free], covariance[:, free][:, :, free]
+    error = torch.sqrt(torch.diagonal(matrix, dim1=1, dim2=2))
+    unit = torch.where(magnitude, 2.5 / math.log(10), fitted.abs())
+    low = (is_amplitude & (SIGNAL * errors_alone(matrix) > unit)).any(1)
+    broad = ((is_amplitude | is_log) & (error > BROAD * unit)).any(1)
+    stuck = torch.tensor([Flag.AT_BOUND in flags for flags in fate.flags], device=values.device)
+    near = _near_bound(fitted, error, is_log, parameters.lower[:, free], parameters.upper[:, free])
+    fate.mark(done & low, Flag.LOW_SIGNAL)
+    fate.mark(done & (low | broad | near | stuck), Flag.NOT_QUADRATIC)
+
+
+def errors_alone(matrix: Tensor) -> Tensor:
+    """Error (galaxy, free) that each number would have if all others were known: 1 / sqrt of the inverse's diagonal.
+
+    Of an amplitude it is the matched filter's. Numbers without a variance count as known; NaN where the matrix is
+    singular.
+    """
+    scale = torch.diagonal(matrix, dim1=1, dim2=2).rsqrt()
+    missing = ~torch.isfinite(scale)
+    either = missing[:, :, None] | missing[:, None, :]
+    identity = torch.eye(matrix.shape[1], dtype=matrix.dtype, device=matrix.device)
+    correlation = torch.where(either, identity, matrix * scale[:, :, None] * scale[:, None, :])
+    inverse, fault = torch.linalg.inv_ex(correlation)
+    found = (torch.diagonal(inverse, dim1=1, dim2=2).sqrt() * scale).reciprocal()
+    return torch.where(fault[:, None] == 0, found, torch.nan)
+
+
+def _near_bound(fitted: Values, error: Values, is_log: Tensor, lower: Values, upper: Values) -> Tensor:
+    """Whether a bound is within ``ROOM`` errors of any free number (galaxy,), as it is fitted."""
+    error = torch.where(is_log, error / fitted, error)
+    low, at, high = (torch.where(is_log, torch.log(t.clamp_min(1e-300)), t) for t in (lower, fitted, upper))
+    return ((at - low < ROOM * error) | (high - at < ROOM * error)).any(1)
 
 
 def _small(batch: Batch, profile: Profile, name: str, index: dict[str, int], values: Values) -> Tensor:

@@ -281,7 +281,7 @@ def _assemble(fitted: Fitted, options: ErrorOptions, clock: float) -> Result:
         if options.errors == "posterior":
             unknown &= ~torch.isnan(values).all(1)
         fate.mark(unknown & done, Flag.NO_COVARIANCE if parameters.linearisable else Flag.NOT_LINEARISED)
-    remark(fate, batch, fitted.scene, parameters, values, value_errors)
+    remark(fate, batch, fitted.scene, parameters, values, full)
     took = torch.zeros(galaxies, dtype=torch.float64)
     took[rows.cpu()] = (time.perf_counter() - clock) / max(len(rows), 1)
     return Result(
