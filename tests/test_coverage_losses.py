@@ -111,6 +111,15 @@ def test_counts():
     assert pull.median() > 1  # too faint
 
 
+def test_counts_with_read_noise():
+    rng = np.random.default_rng(6)
+    truth, images, options = expected_of((14.5, 16.0), 0.3, rng)
+    counts = rng.poisson(images) + 1.5 * rng.standard_normal(images.shape)
+    assert (counts + 1.5**2 < 0).any()
+    batch = Batch.from_arrays(counts, gain=1.0, read_noise=1.5, **options)
+    check(isolux.fit(batch, SCENE, loss="cash"), truth)
+
+
 def test_priors_from_which_the_truth_is_drawn():
     rng = np.random.default_rng(5)
     truth, images, options = expected_of((19.6, 20.0), 0.0, rng)

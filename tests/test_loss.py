@@ -256,6 +256,20 @@ def test_counts_mean_the_same_in_any_unit_and_with_the_sky_taken_off():
         assert torch.allclose(one.loss, two.loss, rtol=1e-4)
 
 
+def test_cash_takes_what_read_noise_leaves_below_zero():
+    batch, _ = counts_batch(count=1, read_noise=2.0)
+    loss = Cash().on(batch)
+    assert float(loss.floor) == 2.0
+    for count in (-9.0, -4.5, -4.0, -3.0, 0.0, 7.0):
+        model = torch.linspace(-6, 30, 3601, dtype=torch.float64).requires_grad_()
+        cost, residual, factor = on_one_row(loss, torch.full((3601,), count), model)
+        (slope,) = torch.autograd.grad(cost.sum(), model)
+        assert torch.allclose(-0.5 * slope, factor * residual, atol=1e-9)
+        assert ((cost[1:] - cost[:-1]).abs() < 0.4).all()
+        right = model > -2.0
+        assert torch.allclose(slope[right], 2 * (model - count)[right] / (model + 4)[right])
+
+
 def test_read_noise_adds_its_variance():
     batch, _ = counts_batch(sky=2.0)
     quiet, noisy = (isolux.fit(batch, SCENE, loss=Cash(read_noise=r)) for r in (0.0, 4.0))

@@ -15,6 +15,8 @@ from isolux.types import Images, PerGalaxy, Points, Rows, Tensor
 
 ROUNDING = 10
 """Expectations this many units of a float's last digit, at the brightest pixel, can be told from zero."""
+FAR = 6
+"""Counts may be this many times the read noise below zero."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,16 +65,17 @@ class Cash(Loss):
             )
         background = torch.nan_to_num(gain * sky + read_noise**2).to(batch.image.dtype)
         floor = ROUNDING * torch.finfo(background.dtype).eps * _peak(batch.image * self.weight(batch))
+        floor = torch.maximum(floor, torch.nan_to_num(0.5 * read_noise**2).to(floor))
         return _CashOn(background[:, None], floor[:, None])
 
     def faults(self, batch: Batch) -> list[str]:
         """A gain that is missing or not positive, and counts below zero."""
         gain, sky, read_noise = self._electrons(batch)
-        counts = batch.image.double() * gain[:, None, None]
-        background = (gain * sky + read_noise**2)[:, None, None]
-        noise = 1e-6 * (1 + background + counts.abs().flatten(1).amax(1)[:, None, None])
-        below = ((counts + background < -noise) & ~batch.mask).flatten(1).sum(1).tolist()
-        least = torch.where(batch.mask, torch.inf, counts + background).flatten(1).amin(1).tolist()
+        background = gain * sky + read_noise**2
+        counts = batch.image.double() * gain[:, None, None] + (gain * sky)[:, None, None]
+        allowed = FAR * read_noise + 1e-6 * (1 + background + counts.abs().flatten(1).amax(1))
+        below = ((counts < -allowed[:, None, None]) & ~batch.mask).flatten(1).sum(1).tolist()
+        least = torch.where(batch.mask, torch.inf, counts).flatten(1).amin(1).tolist()
         found = []
         for k, number in enumerate(gain.tolist()):
             text = ""
@@ -113,6 +116,9 @@ class _CashOn(Loss):
 
     Below ``floor`` the logarithm is continued by its parabola, and below zero a parabola is added, which lets a
     solver return from where no expectation can be. Both only concern rounding in the model's wings.
+
+    Read noise can make counts negative. Their cost is 2 (m - d ln m) as for all others, but for the constant that has
+    no meaning there; its slope, 2 (m - d) / m, is zero on average at the true m whatever the noise.
     """
 
     background: Tensor
@@ -121,21 +127,21 @@ class _CashOn(Loss):
     def weigh(self, data: Points, model: Points, galaxies: Rows) -> tuple[Points, Points, Tensor | None]:
         """Cost; Pearson's residual (d - m) / sqrt(m), and 1 / sqrt(m), whose square is the expected curvature."""
         background, floor = self.background[galaxies], self.floor[galaxies]
-        difference = data - model
-        counts = (data + background).clamp_min(0.0)
-        mean = model + background
-        low = mean < floor
+        difference, mean = data - model, model + background
+        counts = torch.where(background > 0, data + background, data.clamp_min(0.0))
+        positive, low = counts > 0, mean < floor
         safe = torch.where(low, floor, mean)
         excess = difference / safe
-        positive = counts > 0
+        # Where both are there: m ((1 + x) ln(1 + x) - x) with x = d / m - 1 keeps the digits that m - d + d ln(d / m)
+        # loses. Else m - d (ln m - constant), with the logarithm's parabola below the floor.
         ratio = torch.where(positive & ~low, excess, 0.0).clamp_min(-1 + 1e-7)
-        cost = torch.where(positive, safe * ((1 + ratio) * torch.log1p(ratio) - ratio), mean)
-        below = (mean - floor) / floor
-        start = torch.where(low & positive, counts / floor, 1.0)
-        slope = counts * (below - 0.5 * below * below)
-        extended = torch.where(positive, mean - counts + counts * torch.log(start) - slope, mean)
+        usual = safe * ((1 + ratio) * torch.log1p(ratio) - ratio)
+        below = torch.where(low, (mean - floor) / floor, 0.0)
+        best = torch.where(positive, counts, torch.where(counts < 0, background, 1.0))
+        logarithm = torch.log(safe / best) + below - 0.5 * below * below
+        other = mean - torch.where(counts == 0, 0.0, best) - counts * logarithm
         beneath = mean.clamp_max(0.0)
-        cost = 2 * torch.where(low, extended, cost) + beneath * beneath / floor
+        cost = 2 * torch.where(positive & ~low, usual, other) + beneath * beneath / floor
         root = torch.sqrt(safe)
         score = torch.where(low, counts * (1 - below) / floor - 1, excess) - beneath / floor
         return cost, score * root, 1 / root
