@@ -11,8 +11,10 @@ from astropy.table import Table
 import isolux.isolate
 from isolux.errors import FitWarning, InputError
 from isolux.fit import fit
+from isolux.footprint import Footprint
 from isolux.io.blocks import read_block
 from isolux.io.catalogue import read_catalogue
+from isolux.io.listing import list_stamps
 from isolux.io.source import StampSource
 from isolux.measure import measure
 from isolux.options import RunOptions
@@ -21,6 +23,7 @@ from isolux.profiles import Sersic
 from isolux.scene import Scene
 from isolux.solve import LevenbergMarquardt
 from isolux.status import Status
+from isolux.task import Task
 
 NAMES = ("a", "b", "c", "d", "e")
 SCENE = Scene(galaxy=Sersic(sersic_index=Fixed(1.0)))
@@ -186,10 +189,33 @@ def test_options_are_checked():
 
 
 def test_batches_fit_the_free_memory(monkeypatch):
-    monkeypatch.setattr("isolux.options.free_memory", lambda device: 1 << 30)
-    galaxies, pixels = RunOptions(device="cpu", ahead=1).batch_limits
-    assert galaxies == 256
-    assert pixels == (1 << 30) // (4 * 64 * 2)
-    assert RunOptions(device="cpu", batch_size=7, max_pixels=99).batch_limits == (7, 99)
-    monkeypatch.undo()
-    assert RunOptions(device="cpu").batch_limits[1] >= 1 << 18
+    footprint = Footprint((128, 128), (41, 41))
+    monkeypatch.setattr("isolux.options.free_memory", lambda device: 1 << 36)
+    monkeypatch.setattr("isolux.options.cores", lambda: 4)
+    assert RunOptions(device="cpu").batch_galaxies(footprint) == 128
+    assert RunOptions(device="cpu", batch_size=500).batch_galaxies(footprint) == 500
+    assert RunOptions(device="cpu", max_pixels=3 << 14).batch_galaxies(footprint) == 3
+    assert RunOptions(device="cpu", max_pixels=1).batch_galaxies(footprint) == 1
+    free = 800_000_000
+    monkeypatch.setattr("isolux.options.free_memory", lambda device: free)
+    few = RunOptions(device="cpu", ahead=1).batch_galaxies(footprint)
+    assert footprint.run(few, 1) <= free / 2 / 4 < footprint.run(2 * few, 1)
+    assert RunOptions(device="cpu", ahead=1, workers=3).batch_galaxies(footprint) == few
+    assert RunOptions(device="cpu", ahead=1, workers=16).batch_galaxies(footprint) == 1
+
+
+def test_batches_are_planned_for_the_stamps_and_psfs_there_are(source, options, tmp_path):
+    task = Task(source, SCENE, options)
+    bare = task.footprint(list_stamps(source))
+    assert (bare.psf, bare.components, bare.own_psf) == (None, 1, False)
+    for name in NAMES:
+        write(tmp_path, name, "psf", np.ones((9, 7)))
+    own = dataclasses.replace(source, psf=f"{tmp_path}/*_psf.fits", psf_oversampling=2)
+    found = Task(own, SCENE, dataclasses.replace(options, dtype="float64")).footprint(list_stamps(own))
+    assert (found.psf, found.own_psf, found.oversampling, found.dtype) == ((9, 7), True, 2, torch.float64)
+    assert (
+        not Task(dataclasses.replace(source, psf=tmp_path / "a_psf.fits"), SCENE, options)
+        .footprint(list_stamps(dataclasses.replace(source, psf=tmp_path / "a_psf.fits")))
+        .own_psf
+    )
+    assert [len(members) for members, _ in task.plan(list_stamps(source))] == [2, 2, 1]

@@ -12,16 +12,15 @@ from typing import Any, get_args
 import torch
 
 from isolux.errors import InputError, unknown_name
+from isolux.footprint import Footprint
 from isolux.loss import Loss, loss_from
 from isolux.priors import Prior
 from isolux.solve import FirstOrder, LevenbergMarquardt, Sampler
 from isolux.uncertainty import Errors
 
-BYTES_A_PIXEL = 64
-"""Memory that a pixel of a batch takes with its sigma, mask, weights and share of the PSF's transform."""
-MEMORY_SHARE = 4
-"""One part in this of the free memory is for the pixels of batches."""
-MOST_PIXELS, MOST_GALAXIES = 1 << 24, 256
+MEMORY_SHARE = 2
+"""One part in this of the free memory is for fits."""
+MOST_PIXELS, MOST_GALAXIES = 1 << 23, 128
 """On a CPU larger batches bring no speed, only longer waits between two lines of the catalogue."""
 MOST_PIXELS_GPU, MOST_GALAXIES_GPU = 1 << 28, 16384
 PIXELS_A_WORKER = 1 << 23
@@ -163,13 +162,18 @@ class RunOptions:
             raise InputError(f"device {name!r} cannot be used, {str(error).splitlines()[0]}") from None
         return device
 
-    @property
-    def batch_limits(self) -> tuple[int, int]:
-        """Galaxies and pixels of a batch at most."""
-        on_gpu = self.torch_device.type == "cuda"
-        room = free_memory(self.torch_device) // (MEMORY_SHARE * BYTES_A_PIXEL * (1 + self.ahead))
-        pixels = self.max_pixels or max(1 << 18, min(room, MOST_PIXELS_GPU if on_gpu else MOST_PIXELS))
-        return self.batch_size or (MOST_GALAXIES_GPU if on_gpu else MOST_GALAXIES), pixels
+    def batch_galaxies(self, footprint: Footprint) -> int:
+        """Galaxies of a batch whose fits take so much memory.
+
+        The same however many workers there are, unless there are more than cores.
+        """
+        device = self.torch_device
+        on_gpu = device.type != "cpu"
+        processes = 1 if on_gpu else max(cores() // self.threads, self.workers or 1)
+        room = free_memory(device) // (MEMORY_SHARE * processes)
+        pixels = self.max_pixels or (MOST_PIXELS_GPU if on_gpu else MOST_PIXELS)
+        most = self.batch_size or (MOST_GALAXIES_GPU if on_gpu else MOST_GALAXIES)
+        return max(1, min(most, pixels // footprint.pixels, footprint.galaxies(room, self.ahead)))
 
     def worker_count(self, pixels: int) -> int:
         """Processes that fit a sample of so many pixels."""

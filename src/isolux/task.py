@@ -14,18 +14,20 @@ from pathlib import Path
 import torch
 
 from isolux.batch import Batch
+from isolux.footprint import Footprint
 from isolux.io.blocks import write_blocks
 from isolux.io.catalogue import Rows, rows_of
 from isolux.io.listing import Columns, starting_values, table_columns
-from isolux.io.source import StampFiles, StampSource
+from isolux.io.source import IMAGES, StampFiles, StampSource
 from isolux.io.stamps import Reader, batch_of, load_stamps, shared_reader
-from isolux.io.stream import Group, plan_batches, read_ahead
+from isolux.io.stream import Group, plan_batches, plane_shape, read_ahead
 from isolux.io.tables import format_of
 from isolux.isolate import Workplace, fit_each
 from isolux.options import RunOptions
 from isolux.result import Result
 from isolux.scene import Scene
 
+PSF = IMAGES.index("psf")
 DRAWN = 16
 """Galaxies whose images are drawn together for the blocks."""
 
@@ -107,8 +109,24 @@ class Task:
     keep: bool = False
 
     def plan(self, files: Sequence[StampFiles]) -> list[Group]:
-        """The galaxies of each batch."""
-        return plan_batches(files, *self.options.batch_limits)
+        """The galaxies of each batch, as many as there is memory for."""
+        kind = self.footprint(files)
+        return plan_batches(
+            files, lambda size: self.options.batch_galaxies(dataclasses.replace(kind, shape=size))
+        )
+
+    def footprint(self, files: Sequence[StampFiles]) -> Footprint:
+        """The memory of fits of these galaxies, all PSFs being of the size of the first; of stamps of a pixel."""
+        psfs = dict.fromkeys(file.planes[PSF] for file in files)
+        shapes = (plane_shape(psf) for psf in psfs if psf is not None)
+        return Footprint(
+            (1, 1),
+            next((shape for shape in shapes if shape is not None), None),
+            len(self.scene.components),
+            self.source.psf_oversampling,
+            len(psfs) > 1,
+            self.options.torch_dtype,
+        )
 
     def orders(self, groups: Sequence[Group]) -> Iterator[Order]:
         """The orders of all batches; the table is left behind, so that an order is small."""

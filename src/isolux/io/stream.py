@@ -12,7 +12,7 @@ import math
 import queue
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from typing import Any, TypeAlias
@@ -23,6 +23,7 @@ from isolux.batch import Batch
 from isolux.errors import InputError
 from isolux.io.fits import image_shape
 from isolux.io.listing import list_stamps
+from isolux.io.patterns import Plane
 from isolux.io.source import StampFiles, StampSource
 from isolux.io.stamps import READERS, batch_of, load_stamps, shared_reader
 
@@ -75,15 +76,25 @@ def iter_batches(
     """
     if batch_size < 1 or max_pixels < 1:
         raise InputError("batch_size and max_pixels", (batch_size, max_pixels), "1 or more")
-    groups = plan_batches(list_stamps(source) if files is None else files, batch_size, max_pixels)
+    groups = plan_batches(
+        list_stamps(source) if files is None else files,
+        lambda size: max(1, min(batch_size, max_pixels // prod(size))),
+    )
     batches = _load(groups, source, dtype)
     yield from read_ahead(batches, ahead) if ahead > 0 else batches
 
 
-def plan_batches(files: Sequence[StampFiles], batch_size: int, max_pixels: int = LARGEST) -> list[Group]:
+def plan_batches(files: Sequence[StampFiles], most: Callable[[Size], int]) -> list[Group]:
     """Groups of galaxies for a batch each, with the rows and columns of their stamps once padded.
 
     Those whose image cannot be read make groups of their own.
+
+    Parameters
+    ----------
+    files : sequence of StampFiles
+        The galaxies.
+    most : callable
+        How many stamps of a size a batch may have.
     """
     with ThreadPoolExecutor(READERS, "isolux-sizes") as pool:
         shapes = list(pool.map(_shape, files))
@@ -96,10 +107,11 @@ def plan_batches(files: Sequence[StampFiles], batch_size: int, max_pixels: int =
             classes[size_class(shape[0]), size_class(shape[1])].append((file, shape))
     groups: list[Group] = []
     for members in _joined(sorted(classes.values(), key=lambda group: prod(_largest(group)))):
-        count = max(1, min(batch_size, max_pixels // prod(_largest(members))))
+        count = most(_largest(members))
         parts = [members[k : k + count] for k in range(0, len(members), count)]
         groups += [([file for file, _ in part], _largest(part)) for part in parts]
-    return groups + [(lost[k : k + batch_size], (1, 1)) for k in range(0, len(lost), batch_size)]
+    count = most((1, 1))
+    return groups + [(lost[k : k + count], (1, 1)) for k in range(0, len(lost), count)]
 
 
 def _largest(members: Sequence[Sized]) -> Size:
@@ -127,8 +139,13 @@ def size_class(side: int) -> int:
 
 
 def _shape(files: StampFiles) -> Size | None:
+    return None if files.fault else plane_shape(files.planes[0])
+
+
+def plane_shape(plane: Plane) -> Size | None:
+    """Rows and columns of an image; None where it cannot be read."""
     try:
-        return None if files.fault else image_shape(str(files.planes[0]))
+        return image_shape(str(plane))
     except Exception:
         return None
 
