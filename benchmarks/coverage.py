@@ -45,8 +45,10 @@ class Family:
         Whether a sky is fitted.
     options : dict
         Further arguments of :func:`isolux.fit`.
+    draws : int
+        Noise drawn so many times for each galaxy.
     further : bool
-        Whether to search for better minima from other starts.
+        Whether to search for better minima from other starts (first draw of the noise).
     bootstrap : int
         Galaxies that were flagged, and as many that were not, whose errors are bootstrapped too.
     """
@@ -55,6 +57,7 @@ class Family:
     how: mocks.Observing
     sky: bool = True
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    draws: int = 1
     further: bool = False
     bootstrap: int = 0
 
@@ -87,10 +90,8 @@ def main() -> None:
     found: dict[str, Rows] = {}
     for name in options.only or FAMILIES:
         clock = time.perf_counter()
-        parts = mocks.each(paths, partial(chunk, name, options.count, len(paths)), options.jobs)
-        found[name] = {
-            key: np.concatenate([part[key] for part in parts])[: options.count] for key in parts[0]
-        }
+        parts = mocks.each(paths, partial(chunk, name, len(paths)), options.jobs)
+        found[name] = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
         np.savez(options.work / f"fits_{name}.npz", **found[name])
         took = time.perf_counter() - clock
         print(f"{FAMILIES[name].title}: {took:.0f} s, {found[name]['cpu'].sum():.0f} CPU s", flush=True)
@@ -107,7 +108,7 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, required=True, help="folder for drawn galaxies and fits")
-    parser.add_argument("--count", type=int, default=5000)
+    parser.add_argument("--count", type=int, default=5000, help=f"rounded up to {mocks.CHUNK}s")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--only", nargs="+", choices=FAMILIES, help="families; nothing is written")
@@ -116,17 +117,19 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def chunk(name: str, count: int, files: int, path: Path) -> list[Rows]:
+def chunk(name: str, files: int, path: Path) -> list[Rows]:
     """Fits of the galaxies of one file, a set of rows for each size of stamp."""
     torch.set_num_threads(1)
     family = FAMILIES[name]
     share = -(-family.bootstrap // files)
     parts = []
-    for seen in mocks.observe(path, family.how):
-        rows = fitted(family, seen)
-        if family.further:
-            rows |= searched(family, seen, rows["chi2"])
-        parts.append((seen, rows))
+    for draw in range(family.draws):
+        how = dataclasses.replace(family.how, seed=family.how.seed + 100 * draw)
+        for seen in mocks.observe(path, how):
+            rows = fitted(family, seen)
+            if family.further:
+                rows |= searched(family, seen, rows["chi2"]) if draw == 0 else unsearched(seen)
+            parts.append((seen, rows))
     if family.bootstrap:
         flagged = np.concatenate([rows["doubtful"] for _, rows in parts])
         chosen = np.concatenate([np.flatnonzero(flagged)[:share], np.flatnonzero(~flagged)[:share]])
@@ -182,6 +185,13 @@ def searched(family: Family, seen: mocks.Observed, automatic: np.ndarray) -> Row
         "catastrophic perturbed": catastrophic(near, truth),
         "catastrophic truth": catastrophic(true, truth),
     }
+
+
+def unsearched(seen: mocks.Observed) -> Rows:
+    """The same for galaxies that are not searched."""
+    galaxies = len(seen.batch)
+    rows = {name: np.full(galaxies, np.nan) for name in ("chi2 perturbed", "chi2 truth", "chi2 best")}
+    return rows | {f"catastrophic {name}": np.zeros(galaxies, bool) for name in ("perturbed", "truth")}
 
 
 def perturbed(truth: mocks.Truth, seed: int) -> mocks.Truth:

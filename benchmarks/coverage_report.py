@@ -149,23 +149,31 @@ def linear_table(found: Mapping[str, Rows]) -> str:
 
 def failures(found: Mapping[str, Rows], titles: Mapping[str, str]) -> str:
     """Catastrophic failures and missed minima."""
-    heads = ["", "galaxies", "not converged", "at bound", "catastrophic", "of these flagged"]
-    heads += ["catastrophic from perturbed truth", "from truth", "missed minima", "from perturbed truth"]
+    heads = ["", "galaxies", "not converged", "at bound", "catastrophic", "of these flagged", "searched"]
+    heads += ["catastrophic", "from perturbed truth", "from truth", "missed minima", "from perturbed truth"]
     lines = []
     for name, rows in found.items():
         faint = np.median(rows["signal"]) < BRIGHT
         some = rows["signal"] > (0 if faint else BRIGHT)
-        count, bad = int(some.sum()), rows["catastrophic"][some]
-        bound = (rows["flags"][some] & int(isolux.Flag.AT_BOUND)) > 0
-        shown = [~rows["converged"][some], bound, bad]
-        cells = [titles[name], str(count), *(share(what) for what in shown)]
-        cells.append(f"{int((bad & rows['doubtful'][some]).sum())}")
-        for kind in ("perturbed", "truth"):
-            key = f"catastrophic {kind}"
-            cells.append(share(rows[key][some]) if key in rows else "-")
-        for key in ("chi2", "chi2 perturbed"):
-            here = "chi2 best" in rows
-            cells.append(share(~(rows[key] - rows["chi2 best"] <= MISSED)[some]) if here else "-")
+        bad, bound = rows["catastrophic"], (rows["flags"] & int(isolux.Flag.AT_BOUND)) > 0
+        cells = [titles[name], str(int(some.sum()))]
+        cells += [share(what[some]) for what in (~rows["converged"], bound, bad)]
+        cells.append(str(int((bad & rows["doubtful"])[some].sum())))
+        searched = some & np.isfinite(rows.get("chi2 best", np.full(len(some), np.nan)))
+        if searched.any():
+            above = [rows[key] - rows["chi2 best"] for key in ("chi2", "chi2 perturbed")]
+            worse = [
+                rows["catastrophic perturbed"],
+                rows["catastrophic truth"],
+                *(~(a <= MISSED) for a in above),
+            ]
+            cells += [
+                str(int(searched.sum())),
+                share(bad[searched]),
+                *(share(what[searched]) for what in worse),
+            ]
+        else:
+            cells += ["-"] * 6
         lines.append(cells)
     return tables.markdown(heads, lines)
 

@@ -38,7 +38,7 @@ def draw(answers: Sequence[Answers], references: Path, path: Path) -> None:
     for axis, (field, values) in zip(axes, SWEEPS.items(), strict=False):
         sweep(axis, shown, field, values)
     distribution(axes[3], shown)
-    axes[0].set(ylabel="largest error / maximum", ylim=(2e-6, 1))
+    axes[0].set(ylabel="largest error / maximum", ylim=(2e-6, 2))
     handles, labels = axes[0].get_legend_handles_labels()
     above.legend(handles, labels, loc="outside upper center", ncols=7, frameon=False, fontsize="small")
     maps(below, shown, references)

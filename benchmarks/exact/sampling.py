@@ -8,7 +8,6 @@ import torch
 
 from exact import ours, truth
 from exact.cases import COMPARED_SIZE, PLACES, SWEPT, Case
-from exact.points import Point, references
 from exact.psfs import named
 
 WIDTHS, FINER = (1.0, 1.5, 2.0, 2.5, 3.3, 6.0), (1, 2, 3, 4)
@@ -33,9 +32,9 @@ def of_galaxy(fwhm: float, oversampling: int, place: tuple[float, float]) -> flo
 
 
 def of_point(fwhm: float, oversampling: int, place: tuple[float, float]) -> float:
-    psf = named("moffat", fwhm, oversampling)
-    point = Point("", *place, psf, COMPARED_SIZE)
-    return largest(ours.point(*place, psf, COMPARED_SIZE, torch.float32), references(point)["truth"])
+    psf, axis = named("moffat", fwhm, oversampling), np.arange(COMPARED_SIZE)
+    true = psf.pixel_averages(axis - place[0], axis - place[1])
+    return largest(ours.point(*place, psf, COMPARED_SIZE, torch.float32), true)
 
 
 def largest(image: np.ndarray, true: np.ndarray) -> float:

@@ -64,7 +64,8 @@ def reference(item: Item, folder: Path) -> dict[str, np.ndarray]:
                 folder, "special", what, lambda: {"truth": brute.image(item.radial, item.psf, item.size)}
             )
         case Point():
-            return points.references(item)
+            what = (item.x, item.y, item.psf, item.size)
+            return kept(folder, "point", what, lambda: points.references(item))
         case Slopes():
             return kept(folder, "slopes", item.of, lambda: slopes.references(item))
 

@@ -59,42 +59,38 @@ class Slopes:
 
 def references(item: Slopes) -> dict[str, np.ndarray]:
     """Derivative images by the names of Isolux's parameters; the accuracy of each under its name and a colon."""
-    found = {}
-    for name, (value, at) in parameters(item.of).items():
+    found = {"flux": draw(item.of)}
+    for name, (value, at) in parameters(item.of, draw).items():
         step = ABSOLUTE.get(name, STEP * value)
         limit = 1.0 if name == "axis_ratio" else np.inf
         found[name], found[f"{name}:"] = difference(at, value, step, limit)
-    if isinstance(item.of, Case):
-        return {"flux": truth.truth(item.of), **found}
-    return {"flux": brute.image(item.of.radial, item.of.psf, item.of.size), **found}
-
-
-def parameters(of: Case | Special) -> dict[str, tuple[float, Callable[[float], np.ndarray]]]:
-    """Value of each parameter, and the image as its function."""
-    if isinstance(of, Special):
-        return {name: (value, special_at(of, name)) for name, value in of.values.items()}
-    names = ("x", "y", "axis_ratio", "position_angle", *OWN[of.galaxy.kind])
-    found = {}
-    for name in names:
-        field, unit = (FIELDS | OTHER_FIELDS)[name], UNITS.get(name, 1.0)
-        found[name] = (getattr(of.galaxy, field) / unit, galaxy_at(of, field, unit))
     return found
 
 
-def special_at(of: Special, name: str) -> Callable[[float], np.ndarray]:
-    def at(value: float) -> np.ndarray:
-        changed = dataclasses.replace(of, values=of.values | {name: value})
-        return brute.image(changed.radial, of.psf, of.size)
-
-    return at
+def draw(of: Case | Special) -> np.ndarray:
+    """The reference of an image."""
+    return truth.truth(of) if isinstance(of, Case) else brute.image(of.radial, of.psf, of.size)
 
 
-def galaxy_at(of: Case, field: str, unit: float) -> Callable[[float], np.ndarray]:
-    def at(value: float) -> np.ndarray:
-        galaxy = dataclasses.replace(of.galaxy, **{field: unit * value})
-        return truth.truth(dataclasses.replace(of, galaxy=galaxy))
+def parameters(
+    of: Case | Special, draw: Callable[..., np.ndarray]
+) -> dict[str, tuple[float, Callable[[float], np.ndarray]]]:
+    """Value of each of Isolux's parameters, and the image as its function."""
+    if isinstance(of, Special):
+        return {
+            name: (value, lambda v, n=name: draw(dataclasses.replace(of, values=of.values | {n: v})))
+            for name, value in of.values.items()
+        }
+    found = {}
+    for name in ("x", "y", "axis_ratio", "position_angle", *OWN[of.galaxy.kind]):
+        field, unit = (FIELDS | OTHER_FIELDS)[name], UNITS.get(name, 1.0)
 
-    return at
+        def at(value: float, field: str = field, unit: float = unit) -> np.ndarray:
+            galaxy = dataclasses.replace(of.galaxy, **{field: unit * value})
+            return draw(dataclasses.replace(of, galaxy=galaxy))
+
+        found[name] = (getattr(of.galaxy, field) / unit, at)
+    return found
 
 
 def difference(

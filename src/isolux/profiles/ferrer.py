@@ -43,7 +43,7 @@ class Ferrer(RadialProfile):
     """The modified Ferrer profile: bars."""
 
     parameters = (OUTER_RADIUS, SHARPNESS, CENTRAL_SLOPE)
-    fineness = 4
+    fineness = 5
 
     def brightness(
         self, r: Points, outer_radius: Tensor, truncation_sharpness: Tensor, central_slope: Tensor
