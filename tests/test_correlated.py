@@ -17,7 +17,7 @@ from isolux.simulate import Observation, mock_stamps
 from stubs import drizzled, gaussian_psf, mock_batch
 
 VIEW = Observation(
-    size=32, psf_size=15, psf_fwhm=(1.0, 1.1), pixel_scale=0.6, sky_sigma=(0.01, 0.01), gain=1e4
+    size=32, psf_size=15, psf_fwhm=(1.4, 1.5), pixel_scale=0.6, sky_sigma=(0.01, 0.01), gain=1e4
 )
 MODEL = Scene(sersic=Sersic(), sky=FlatSky())
 
