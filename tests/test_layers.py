@@ -14,7 +14,7 @@ LAYERS = {
     2: "solve profiles psf core",
     3: "radial renderer scene loss priors likelihood derived",
     4: "apertures growth moments source guess start fate correlated posterior bootstrap information uncertainty "
-    "retry footprint fit isolate isophotes field simulate nets",
+    "spikes retry footprint fit isolate isophotes field simulate nets",
     5: "options task workers measure testing io",
     6: "survey report demo",
     7: "__init__ __main__ cli",
@@ -37,7 +37,7 @@ TORCH_ONLY |= {
     "likelihood",
     "derived",
 }
-TORCH_ONLY |= {"priors", "information"}
+TORCH_ONLY |= {"priors", "information", "spikes"}
 TORCH_ONLY |= {
     "apertures",
     "growth",

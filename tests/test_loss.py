@@ -27,6 +27,8 @@ from isolux.loss import SQUARED, loss_from
 from isolux.parameter_map import build_map
 from isolux.priors import Priors
 from isolux.renderer import Renderer
+from isolux.simulate import moffat_psf
+from isolux.spikes import without_spikes
 from isolux.start import starting_values
 from stubs import gaussian_psf, mock_batch, truths
 
@@ -163,6 +165,31 @@ def test_masked_pixels_cost_nothing_under_any_loss():
         one, two = (isolux.fit(b, SCENE, loss=loss) for b in (masked, spoilt))
         assert torch.equal(one.loss, two.loss) or isinstance(loss, Cash)
         assert torch.allclose(one.values, two.values, rtol=1e-4)
+
+
+def test_spikes_are_cosmic_rays_and_no_stars():
+    shape = (1, 41, 41)
+    noise = torch.tensor(np.random.default_rng(1).standard_normal(shape))
+    for fwhm in (1.6, 2.5, 5.0):
+        image = 5e4 * torch.tensor(moffat_psf(fwhm, size=41))[None] + noise
+        batch = isolux.Batch.from_arrays(image, sigma=torch.ones(shape))
+        assert not without_spikes(batch).mask.any()
+        image[0, 5, 5] += 20
+        image[0, range(8, 15), range(28, 35)] += 300  # a track
+        image[0, 30, 10:20] += 300
+        struck = isolux.Batch.from_arrays(image, sigma=torch.ones(shape))
+        assert without_spikes(struck).mask.sum() == 1 + 7 + 10
+
+
+@pytest.mark.parametrize("loss", ["huber", "student-t"])
+def test_starts_of_robust_fits_do_not_see_cosmic_rays(loss):
+    batch, truth = mock_batch(count=4, size=48)
+    image = batch.image.clone()
+    image[:, 30:38, 31] += 3000 * batch.sigma[:, :8, 0]
+    struck = dataclasses.replace(batch, image=image)
+    found = isolux.fit(struck, SCENE, loss=loss)
+    off = torch.log10(found["galaxy.effective_radius"] / torch.tensor(truth["effective_radius"]))
+    assert off.abs().max() < 0.1
 
 
 @pytest.mark.parametrize("loss", ["huber", "student-t"])

@@ -25,6 +25,7 @@ from isolux.result import Quantity, Result
 from isolux.retry import retry_round_ones
 from isolux.scene import Scene
 from isolux.solve import LevenbergMarquardt, Sampler, Solution
+from isolux.spikes import without_spikes
 from isolux.start import starting_values
 from isolux.status import Flag, Status
 from isolux.types import Tensor, Theta, Values
@@ -139,7 +140,8 @@ def _problems(
 ) -> tuple[ChiSquare, ChiSquare]:
     """What is to be minimised, and chi-square without priors at the same parameters."""
     table = None if start is None else {name: start[name] for name in _names(start)}
-    values, estimated = starting_values(scene, batch, table)
+    seen = without_spikes(batch) if isinstance(loss, RobustLoss) else batch
+    values, estimated = starting_values(scene, seen, table)
     parameters = build_map(scene.parameters, values, _flux_unit(batch))
     if parameters.n_free == 0:
         raise InputError("nothing to fit: every parameter of the scene is fixed or tied")
