@@ -11,11 +11,11 @@ SOURCE = Path(__file__).parents[1] / "src" / "isolux"
 LAYERS = {
     0: "types errors status",
     1: "noise stamp undersampling batch parameters ties parameter_map geometry result",
-    2: "solve profiles psf core",
+    2: "solve profiles psf core psf_model",
     3: "radial renderer scene loss priors likelihood derived",
     4: "apertures growth moments source guess start fate correlated posterior bootstrap information uncertainty "
-    "spikes retry footprint fit isolate isophotes field simulate nets",
-    5: "options task workers measure testing io",
+    "spikes retry footprint fit isolate isophotes field simulate nets bands nonparametric mock",
+    5: "options task workers measure measure_field testing io",
     6: "survey report demo",
     7: "__init__ __main__ cli",
 }
@@ -37,7 +37,7 @@ TORCH_ONLY |= {
     "likelihood",
     "derived",
 }
-TORCH_ONLY |= {"priors", "information", "spikes"}
+TORCH_ONLY |= {"priors", "information", "spikes", "psf_model", "bands", "nonparametric"}
 TORCH_ONLY |= {
     "apertures",
     "growth",
