@@ -13,6 +13,7 @@ from astropy.io import fits
 
 import isolux
 import isolux.workers
+from isolux.crowd import Lost, Process
 from isolux.errors import FitWarning, InputError
 from isolux.io.blocks import read_block
 from isolux.io.catalogue import read_catalogue
@@ -26,7 +27,7 @@ from isolux.profiles import Sersic
 from isolux.scene import Scene
 from isolux.status import Status
 from isolux.task import Task
-from isolux.workers import CannotSend, Crew, Died, Worker, packed, ready
+from isolux.workers import COMMAND, CannotSend, Crew, packed, ready
 from stubs import first_use
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -103,7 +104,7 @@ class Fake:
     one_at_a_time = threading.Lock()
     alive: ClassVar[list["Fake"]] = []
 
-    def __init__(self, task, threads):
+    def __init__(self, command, task, threads):
         self.orders = []
         self.process = self
         Fake.alive.append(self)
@@ -111,7 +112,7 @@ class Fake:
     def do(self, order):
         names = {file.id for file in order.files}
         if names & set(self.dies):
-            raise Died("ended with exit code 7")
+            raise Lost("ended with exit code 7")
         with self.one_at_a_time:
             batch = self.task.read(order, isolux.workers.shared_reader())
             return self.task.finish(order, batch, isolux.workers.Workplace(self.task.options.torch_device))
@@ -126,7 +127,7 @@ class Fake:
 @pytest.fixture
 def fakes(monkeypatch):
     first_use()
-    monkeypatch.setattr(isolux.workers, "Worker", Fake)
+    monkeypatch.setattr(isolux.workers, "Process", Fake)
     monkeypatch.setattr(isolux.workers, "packed", lambda task: setattr(Fake, "task", task))
     yield Fake
     assert not Fake.alive
@@ -173,7 +174,7 @@ def test_a_run_that_stops_ends_its_workers(source, options):
 
 
 def test_a_worker_ends_with_the_process_that_started_it(source, options):
-    worker = Worker(packed(Task(source, SCENE, options)), 1)
+    worker = Process(COMMAND, packed(Task(source, SCENE, options)))
     worker.process.stdin.close()
     assert worker.process.wait(60) == 0
     worker.end()

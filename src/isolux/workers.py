@@ -15,12 +15,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import os
 import pickle
 import queue
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
@@ -29,6 +25,7 @@ from typing import BinaryIO
 
 import torch
 
+from isolux.crowd import Lost, Process, answer_all
 from isolux.errors import InputError
 from isolux.io.catalogue import join_rows, rows_of
 from isolux.io.listing import starting_values
@@ -48,10 +45,6 @@ COMMAND = "from isolux.workers import serve; serve()"
 
 class CannotSend(Exception):
     """The task cannot be sent to another process."""
-
-
-class Died(Exception):
-    """A worker ended before it had answered."""
 
 
 class Stopped(Exception):
@@ -77,64 +70,6 @@ def packed(task: Task) -> bytes:
     return pickle.dumps((loose, content))
 
 
-class Worker:
-    """A process that does one order at a time."""
-
-    def __init__(self, task: bytes, threads: int) -> None:
-        path = os.pathsep.join(entry for entry in sys.path if entry)
-        env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(threads)}
-        pipe = subprocess.PIPE
-        # A session of its own: Ctrl-C is for the process that the user sees, which then ends this one.
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", COMMAND], stdin=pipe, stdout=pipe, env=env, start_new_session=True
-        )
-        self.send(task)
-
-    def send(self, content: bytes) -> None:
-        """Write to the worker; that it is not there is found when its answer is read."""
-        assert self.process.stdin is not None
-        with suppress(OSError):
-            self.process.stdin.write(content)
-            self.process.stdin.flush()
-
-    def do(self, order: Order) -> Done:
-        """What comes of an order.
-
-        Raises
-        ------
-        Died
-            If the worker ends before it answers.
-        """
-        assert self.process.stdout is not None
-        self.send(pickle.dumps(order))
-        try:
-            answer = pickle.load(self.process.stdout)
-        except (EOFError, pickle.UnpicklingError, OSError):
-            raise Died(_how_it_ended(self.process.wait())) from None
-        if isinstance(answer, BaseException):
-            raise answer
-        assert isinstance(answer, Done)
-        return answer
-
-    def end(self) -> None:
-        """End the process, whatever it is doing."""
-        self.process.kill()
-        self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            assert stream is not None
-            with suppress(OSError):
-                stream.close()
-
-
-def _how_it_ended(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        return f"was ended by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was ended by signal {-code}"
-
-
 class Crew:
     """Workers with a thread each that hands it orders, takes what comes of them, and replaces it if it dies.
 
@@ -156,7 +91,7 @@ class Crew:
         self.ready: queue.Queue[Done | BaseException | None] = queue.Queue(maxsize=2 * count)
         self.stop = threading.Event()
         self.lock = threading.Lock()
-        self.workers: set[Worker] = set()
+        self.workers: set[Process] = set()
         self.deaths: list[str] = []
 
     def work(self, groups: Sequence[Group]) -> Generator[Done]:
@@ -232,7 +167,7 @@ class _Place:
 
     def __init__(self, crew: Crew) -> None:
         self.crew = crew
-        self.worker: Worker | None = None
+        self.worker: Process | None = None
 
     def result_of(self, order: Order) -> Done:
         """What comes of an order, whatever becomes of the workers that are at it."""
@@ -241,7 +176,7 @@ class _Place:
         for _ in range(2):
             try:
                 return _with_remark(self._do(order), remark)
-            except Died as death:
+            except Lost as death:
                 how = str(death)
             self.leave()
             self.crew.died(how)
@@ -254,12 +189,14 @@ class _Place:
 
     def _do(self, order: Order) -> Done:
         if self.worker is None:
-            self.worker = Worker(self.crew.content, self.crew.task.options.threads)
+            self.worker = Process(COMMAND, self.crew.content, self.crew.task.options.threads)
             with self.crew.lock:
                 self.crew.workers.add(self.worker)
         if self.crew.stop.is_set():
             raise Stopped
-        return self.worker.do(order)
+        done = self.worker.do(order)
+        assert isinstance(done, Done)
+        return done
 
     def leave(self) -> None:
         """End the worker that is here."""
@@ -300,29 +237,7 @@ def _failure(task: Task, order: Order, how: str) -> Done:
 
 def serve() -> None:
     """The life of a worker: a task, then order after order, from standard input; answers go to standard output."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a profile of the user's prints must not get in between
-    orders = sys.stdin.buffer
-    with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
-        work: Callable[[Order], Done]
-        try:
-            work = ready(orders)
-        except EOFError:
-            return
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            pickle.dump(CannotSend(reason), answers)
-            answers.flush()
-            return
-        while True:
-            order = pickle.load(orders)
-            answer: Done | Exception
-            try:
-                answer = work(order)
-            except Exception as error:
-                answer = error
-            answers.write(pickle.dumps(answer))
-            answers.flush()
+    answer_all(ready, lambda reason: CannotSend(reason))
 
 
 def ready(orders: BinaryIO) -> Callable[[Order], Done]:

@@ -1,4 +1,4 @@
-"""An image of a piece of sky in one band, as it comes from a survey: pixels, their noise, which are bad, where they are."""
+"""An image of a piece of sky in one band, as it comes from a survey: pixels, noise, which are bad, where they are."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ class FieldImage:
         Effective wavelength in nanometres; NaN where nobody said.
     source : str
         The file it came from, for messages.
+    remarks : tuple of str
+        What a user should know of how it was read.
     """
 
     data: np.ndarray
@@ -55,6 +57,7 @@ class FieldImage:
     band: str = ""
     wavelength: float = math.nan
     source: str = ""
+    remarks: tuple[str, ...] = ()
 
     @classmethod
     def from_arrays(
