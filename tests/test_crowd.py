@@ -23,8 +23,8 @@ def test_every_item_is_answered_once(count):
     with Crowd(root, count) as crowd:
         first = dict(crowd.map(items))
         second = dict(crowd.map(items[:2]))
-    assert first == {k: float(k) for k in range(7)}
-    assert second == {0: 0.0, 1: 1.0}
+    assert first == {item: item**0.5 for item in items}
+    assert second == {0.0: 0.0, 1.0: 1.0}
 
 
 def test_an_exception_comes_back():
@@ -36,3 +36,18 @@ def test_what_ends_its_process_twice_is_given_up():
     with Crowd(root, 2) as crowd, pytest.raises(Lost, match="SIGKILL"):
         list(crowd.map([1.0, 13.0, 9.0]))
     assert crowd.processes == [None, None]
+
+
+def test_items_are_taken_when_they_can_be_done():
+    taken = []
+
+    def items():
+        for k in range(100):
+            taken.append(k)
+            yield float(k + 20)
+
+    with Crowd(root, 2) as crowd:
+        answers = crowd.map(items())
+        next(answers)
+        assert len(taken) < 12
+        answers.close()

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO, Generic, TypeVar
 
@@ -22,6 +22,7 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 COMMAND = "from isolux.crowd import serve; serve()"
 TRIES = 2
+_END: Any = object()
 
 
 class Lost(Exception):
@@ -122,8 +123,8 @@ class Crowd(Generic[Item, Answer]):
                 process.end()
         self.processes = [None] * self.count
 
-    def map(self, items: Sequence[Item]) -> Iterator[tuple[int, Answer]]:
-        """Number and answer of each item, as they come.
+    def map(self, items: Iterable[Item]) -> Iterator[tuple[Item, Answer]]:
+        """Each item with its answer, as they come; items are taken only when somebody is free to do them.
 
         Raises
         ------
@@ -132,44 +133,55 @@ class Crowd(Generic[Item, Answer]):
         Exception
             What the function raises.
         """
-        if self.count < 2 or len(items) < 2:
-            for k, item in enumerate(items):
-                yield k, self.function(item)
+        if self.count < 2:
+            for item in items:
+                yield item, self.function(item)
             return
-        waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for k in range(len(items)):
-            waiting.put(k)
-        ready: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        rest, lock = iter(items), threading.Lock()
+        ready: queue.Queue[tuple[Any, Any]] = queue.Queue(maxsize=self.count)
+        stop = threading.Event()
         threads = [
-            threading.Thread(target=self._keep_busy, args=(place, items, waiting, ready), daemon=True)
-            for place in range(min(self.count, len(items)))
+            threading.Thread(target=self._keep_busy, args=(place, rest, lock, ready, stop), daemon=True)
+            for place in range(self.count)
         ]
         for thread in threads:
             thread.start()
-        for _ in items:
-            k, answer = ready.get()
-            if isinstance(answer, BaseException):
-                raise answer
-            yield k, answer
-        for thread in threads:
-            thread.join()
+        busy = len(threads)
+        try:
+            while busy:
+                item, answer = ready.get()
+                if item is _END:
+                    busy -= 1
+                elif isinstance(answer, BaseException):
+                    raise answer
+                else:
+                    yield item, answer
+        finally:
+            stop.set()
+            while any(thread.is_alive() for thread in threads):
+                with suppress(queue.Empty):
+                    ready.get(timeout=0.05)
 
     def _keep_busy(
         self,
         place: int,
-        items: Sequence[Item],
-        waiting: queue.SimpleQueue[int],
-        ready: queue.SimpleQueue[tuple[int, Any]],
+        rest: Iterator[Item],
+        lock: threading.Lock,
+        ready: queue.Queue[tuple[Any, Any]],
+        stop: threading.Event,
     ) -> None:
-        while True:
-            try:
-                k = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                ready.put((k, self._do(place, items[k])))
-            except BaseException as error:
-                ready.put((k, error))
+        item: Any = _END
+        try:
+            while not stop.is_set():
+                with lock:
+                    item = next(rest, _END)
+                if item is _END:
+                    break
+                ready.put((item, self._do(place, item)))
+        except BaseException as error:
+            ready.put((None, error))
+        finally:
+            ready.put((_END, None))
 
     def _do(self, place: int, item: Item) -> Any:
         last: Lost | None = None

@@ -62,6 +62,15 @@ class Flag(IntFlag):
     NOT_MIXED = 65536
     PRIOR_CONFLICT = 131072
     OUTLYING = 262144
+    EDGE = 524288
+    SATURATED = 1048576
+    BLENDED = 2097152
+    NEIGHBOUR_MASKED = 4194304
+    MUCH_MASKED = 8388608
+    STAMP_LIMIT = 16777216
+    MOVED = 33554432
+    OUTSIDE = 67108864
+    BAND_MISSING = 524288
 
     @property
     def messages(self) -> list[str]:
@@ -89,6 +98,15 @@ FLAG_MESSAGES: dict[Flag, str] = {
     Flag.NOT_MIXED: "posterior samples are not to be trusted: chains disagree, or hold too few independent samples",
     Flag.PRIOR_CONFLICT: "a value ended more than four widths from the middle of its prior",
     Flag.OUTLYING: "the robust loss took much of the galaxy itself for outliers",
+    Flag.EDGE: "the source is cut off by the edge of the image",
+    Flag.SATURATED: "pixels of the source are saturated",
+    Flag.BLENDED: "the source's light overlaps that of others",
+    Flag.NEIGHBOUR_MASKED: "a neighbour has no model: its pixels were masked",
+    Flag.MUCH_MASKED: "over a fifth of the source's pixels are masked",
+    Flag.STAMP_LIMIT: "the stamp should have been larger than is allowed",
+    Flag.MOVED: "the fitted centre is far from where the source was detected",
+    Flag.OUTSIDE: "the given position is not on the image",
+    Flag.BAND_MISSING: "a band could not be used: the others were fitted without it",
 }
 
 

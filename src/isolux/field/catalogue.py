@@ -1,0 +1,409 @@
+"""The catalogue of a field: one row a source, whatever happened to it.
+
+First where the source is and what it is taken for; then the numbers of the model that describes it best, under names
+that do not depend on the model; then how it was detected; then every component of every model that was fitted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import optimize, special
+
+from isolux.field.choose import bic, half_light
+from isolux.field.fitting import Fitted
+from isolux.field.groups import sizes
+from isolux.field.models import MODELS
+from isolux.field.survey import Measured
+from isolux.result import Result
+from isolux.status import Flag, Status
+
+UNITS = {
+    "pixel": "pix",
+    "arcsec": "arcsec",
+    "mag": "mag",
+    "deg": "deg",
+    "mag/arcsec2": "mag / arcsec2",
+}
+MOVED = 2.0
+"""Half widths of the PSF, or half-light radii where that is more, that a centre may move."""
+MUCH_MASKED = 0.2
+SKIPPED = ("seconds", "zero_point", "pixel_scale", "message", "flags", "flags_text", "id", "ra", "dec")
+SHARED = (
+    "chi2",
+    "n_pixels",
+    "n_free",
+    "dof",
+    "reduced_chi2",
+    "log_likelihood",
+    "aic",
+    "bic",
+    "steps",
+    "status",
+)
+"""Columns of a fit that every model has: the model's name is added to theirs."""
+LEFT_OUT = ("log_likelihood", "aic", "dof", "n_pixels", "steps")
+HALF_LIGHT = 1.6783469900166605
+Column = tuple[str, np.ndarray, str, str]
+"""Name, values (source,), unit, meaning."""
+
+
+def catalogue(measured: Measured) -> Any:
+    """The catalogue of a field.
+
+    Parameters
+    ----------
+    measured : Measured
+        As :func:`isolux.field.survey.measure_sources` gives it.
+
+    Returns
+    -------
+    astropy.table.QTable
+        With units and descriptions.
+    """
+    from astropy.table import Column as TableColumn
+    from astropy.table import QTable
+    from astropy.units import Quantity
+
+    table = QTable()
+    for name, values, unit, meaning in columns(measured):
+        table[name] = Quantity(values, UNITS[unit]) if unit in UNITS else TableColumn(values)
+        table[name].info.description = meaning + (", in image units" if unit == "flux" else "")
+    return table
+
+
+def columns(measured: Measured) -> Iterator[Column]:
+    """Its columns in order."""
+    best = [
+        f[name] if name is not None else None for f, name in zip(measured.fits, measured.chosen, strict=True)
+    ]
+    found = measured.detections
+    numbers = np.asarray(found.number)
+    yield (
+        "id",
+        np.array([str(n) for n in numbers], dtype=str),
+        "",
+        "name of the source: its number in the segmentation map",
+    )
+    place = _places(measured, best)
+    yield from _on_sky(measured, place)
+    yield "x", place["x"], "pixel", "column of the centre, from 0"
+    yield "x_err", place["x_err"], "pixel", "one standard deviation of it"
+    yield "y", place["y"], "pixel", "row of the centre, from 0"
+    yield "y_err", place["y_err"], "pixel", "one standard deviation of it"
+    chosen = [name or "" for name in measured.chosen]
+    yield "model", np.array(chosen, dtype=str), "", "the model with the least BIC"
+    yield from _best(measured, best, place)
+    yield "star", measured.star, "", "likeness to a star, 0 to 1, from size and magnitude before any fit"
+    yield from _flags(measured, best)
+    number, size = sizes(measured.groups, len(measured))
+    yield "group", number, "", "number of the group of sources that were fitted at the same time"
+    yield "group_size", size, "", "sources in it"
+    yield from _detected(measured)
+    for name in measured.options.models:
+        yield from _model_columns(measured, name)
+
+
+def _every(measured: Measured, of: Sequence[Any], fill: float = math.nan) -> np.ndarray:
+    return np.array([fill if value is None else value for value in of], dtype=np.float64)
+
+
+def _places(measured: Measured, best: Sequence[Fitted | None]) -> dict[str, np.ndarray]:
+    """Position in the field and its errors; where the source was detected if there is no fit."""
+    found = measured.detections
+    place = {"x": np.array(found.x, float), "y": np.array(found.y, float)}
+    place |= {"x_err": np.full(len(best), np.nan), "y_err": np.full(len(best), np.nan)}
+    for k, fitted in enumerate(best):
+        if fitted is None:
+            continue
+        corner = {"x": fitted.cutout.left, "y": fitted.cutout.bottom}
+        for axis in "xy":
+            name = f"{fitted.model.centre}.{axis}"
+            value = float(fitted.result[name][0])
+            if math.isfinite(value):
+                place[axis][k] = corner[axis] + value
+                place[f"{axis}_err"][k] = float(fitted.result.error(name)[0])
+    return place
+
+
+def _on_sky(measured: Measured, place: dict[str, np.ndarray]) -> Iterator[Column]:
+    wcs = measured.field.wcs
+    if wcs is None or not getattr(wcs, "has_celestial", False) or len(measured) == 0:
+        return
+    sky = wcs.celestial.pixel_to_world(place["x"], place["y"]).icrs
+    yield "ra", np.asarray(sky.ra.deg), "deg", "right ascension, ICRS"
+    yield "dec", np.asarray(sky.dec.deg), "deg", "declination, ICRS"
+
+
+def sky_angles(wcs: Any, x: np.ndarray, y: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """Position angles (source,) on the sky, east of north, in (-90, 90], of directions in the image from +y."""
+    if len(x) == 0:
+        return np.zeros(0)
+    turn = np.radians(angle)
+    step = 0.5
+    one = wcs.celestial.pixel_to_world(x + step * np.sin(turn), y - step * np.cos(turn)).icrs
+    two = wcs.celestial.pixel_to_world(x - step * np.sin(turn), y + step * np.cos(turn)).icrs
+    east = (two.ra.deg - one.ra.deg + 180) % 360 - 180
+    pa = np.degrees(np.arctan2(east * np.cos(one.dec.rad), two.dec.deg - one.dec.deg))
+    return 90 - (90 - pa) % 180
+
+
+def _best(
+    measured: Measured, best: Sequence[Fitted | None], place: dict[str, np.ndarray]
+) -> Iterator[Column]:
+    """Magnitude, size and shape by the chosen model."""
+    field = measured.field
+    scale = field.pixel_scale
+    rows = [summary(fitted) for fitted in best]
+    keys = ("magnitude", "flux", "effective_radius", "sersic_index", "axis_ratio", "position_angle")
+    data = {key: np.array([row[key] for row in rows]).reshape(-1, 2) for key in keys}
+    described = {
+        "magnitude": ("mag", 1.0, "total AB magnitude of the best model"),
+        "flux": ("flux", 1.0, "total flux of the best model"),
+        "effective_radius": (
+            "arcsec",
+            scale,
+            "semi-major half-light radius of the best model, before the PSF; 0 for a point",
+        ),
+        "sersic_index": (
+            "",
+            1.0,
+            "Sérsic index of the best model; 1 for an exponential, none for points and bulge+disc",
+        ),
+        "axis_ratio": ("", 1.0, "minor over major axis of the best model (of its disc or host)"),
+        "position_angle": ("deg", 1.0, "major axis, counter-clockwise from +y (of its disc or host)"),
+    }
+    for key, (unit, times, meaning) in described.items():
+        yield key, times * data[key][:, 0], unit, meaning
+        yield f"{key}_err", times * data[key][:, 1], unit, f"one standard deviation: {meaning}"
+    angle = data["position_angle"][:, 0]
+    sky = field.wcs is not None and getattr(field.wcs, "has_celestial", False)
+    if sky and len(measured):
+        on_sky = sky_angles(field.wcs, place["x"], place["y"], angle)
+        yield "pa_sky", on_sky, "deg", "major axis on the sky, east of north"
+    else:
+        on_sky = angle
+    yield from ellipticity(data["axis_ratio"], on_sky, data["position_angle"][:, 1])
+    part = np.array([row["bulge_fraction"] for row in rows]).reshape(-1, 2)
+    yield (
+        "bulge_fraction",
+        part[:, 0],
+        "",
+        "light of the bulge, or of the point in its middle, over all; of models that have one",
+    )
+    yield "bulge_fraction_err", part[:, 1], "", "one standard deviation of it"
+    with np.errstate(invalid="ignore", divide="ignore"):
+        yield "snr", data["flux"][:, 0] / data["flux"][:, 1], "", "flux of the best model over its error"
+
+
+def ellipticity(ratio: np.ndarray, angle: np.ndarray, angle_error: np.ndarray) -> Iterator[Column]:
+    """e1 and e2 (source,) with errors: e = (1 - q) / (1 + q), e1 = e cos 2 pa, e2 = e sin 2 pa.
+
+    On the sky they are those of the Legacy Surveys' ``shape_e1`` and ``shape_e2``; without a WCS those of the image.
+    """
+    q, q_err = ratio.T
+    e, e_err = (1 - q) / (1 + q), 2 * q_err / (1 + q) ** 2
+    double, turn = 2 * np.radians(angle), 2 * np.radians(angle_error)
+    for name, wave, other in (("e1", np.cos(double), np.sin(double)), ("e2", np.sin(double), np.cos(double))):
+        yield name, e * wave, "", f"ellipticity (1 - q) / (1 + q), component {name[1]}, towards north or +y"
+        yield f"{name}_err", np.hypot(e_err * wave, e * turn * other), "", "one standard deviation of it"
+
+
+NOTHING = (math.nan, math.nan)
+
+
+def summary(fitted: Fitted | None) -> dict[str, tuple[float, float]]:
+    """Values and errors of what every model has, in pixels; NaN where the model does not have it."""
+    keys = (
+        "magnitude",
+        "flux",
+        "effective_radius",
+        "sersic_index",
+        "axis_ratio",
+        "position_angle",
+        "bulge_fraction",
+    )
+    row = dict.fromkeys(keys, NOTHING)
+    if fitted is None:
+        return row
+    result, name = fitted.result, fitted.model.light
+
+    def pair(column: str) -> tuple[float, float]:
+        return float(result[column][0]), float(result.error(column)[0])
+
+    magnitude = pair("total.magnitude" if fitted.model.composite else f"{name}.magnitude")
+    flux = 10 ** (-0.4 * (magnitude[0] - float(result.zero_point[0])))
+    row["magnitude"], row["flux"] = magnitude, (flux, flux * magnitude[1] * math.log(10) / 2.5)
+    if fitted.model.name == "point":
+        return row | {"effective_radius": (0.0, math.nan)}
+    for key in ("axis_ratio", "position_angle"):
+        row[key] = pair(f"{name}.{key}")
+    if fitted.model.name == "exponential":
+        size = pair("exponential.scale_radius")
+        row["effective_radius"] = (HALF_LIGHT * size[0], HALF_LIGHT * size[1])
+        row["sersic_index"] = (1.0, 0.0)
+    elif fitted.model.name == "bulge+disc":
+        row["effective_radius"] = (half_light_of_both(result), math.nan)
+        row["bulge_fraction"] = pair("bulge.fraction")
+    else:
+        row["effective_radius"], row["sersic_index"] = (
+            pair(f"{name}.effective_radius"),
+            pair(f"{name}.sersic_index"),
+        )
+        if fitted.model.name == "sersic+point":
+            row["bulge_fraction"] = pair("nucleus.fraction")
+    return row
+
+
+def half_light_of_both(result: Result) -> float:
+    """Radius in pixels that holds half of the light of a bulge and a disc, each along its own major axis."""
+    parts = []
+    for name, index in (("bulge", float(result["bulge.sersic_index"][0])), ("disc", 1.0)):
+        parts.append((float(result[f"{name}.fraction"][0]), half_light(result, name), index))
+    if not all(math.isfinite(v) and v > 0 for part in parts for v in part):
+        return math.nan
+
+    def too_much(log_radius: float) -> float:
+        radius = math.exp(log_radius)
+        return -0.5 + sum(
+            share * special.gammainc(2 * n, special.gammaincinv(2 * n, 0.5) * (radius / size) ** (1 / n))
+            for share, size, n in parts
+        )
+
+    sizes = [math.log(size) for _, size, _ in parts]
+    low, high = min(sizes) - 1e-6, max(sizes) + 1e-6
+    return math.exp(optimize.brentq(too_much, low, high))
+
+
+def flags_of(measured: Measured, k: int, fitted: Fitted | None) -> Flag:
+    """All remarks on a source: of its detection and of its fit."""
+    found = measured.detections
+    flags = Flag(0) if fitted is None else fitted.result.flags[0]
+    for flag, marked in (
+        (Flag.EDGE, found.edge[k]),
+        (Flag.SATURATED, found.saturated[k]),
+        (Flag.BLENDED, found.blended[k]),
+    ):
+        flags |= flag if marked else Flag(0)
+    if fitted is None:
+        return flags
+    # The centre is where the model is: stamps are padded with masked pixels beyond the image.
+    if fitted.masked > MUCH_MASKED:
+        flags |= Flag.MUCH_MASKED
+    if fitted.cutout.side >= measured.options.largest:
+        flags |= Flag.STAMP_LIMIT
+    centre = fitted.model.centre
+    x = fitted.cutout.left + float(fitted.result[f"{centre}.x"][0]) - found.x[k]
+    y = fitted.cutout.bottom + float(fitted.result[f"{centre}.y"][0]) - found.y[k]
+    half_width = 0.5 * measured.psf.fwhm if measured.psf is not None else 1.0
+    if math.hypot(x, y) > MOVED * max(half_width, half_light(fitted.result, fitted.model.light)):
+        flags |= Flag.MOVED
+    return flags
+
+
+def _flags(measured: Measured, best: Sequence[Fitted | None]) -> Iterator[Column]:
+    flags = [flags_of(measured, k, fitted) for k, fitted in enumerate(best)]
+    status = [Status.FAILED if f is None else f.result.status[0] for f in best]
+    for k, fitted in enumerate(best):
+        if fitted is None and measured.fits[k]:
+            status[k] = next(iter(measured.fits[k].values())).result.status[0]
+    words = []
+    for k, (code, fitted) in enumerate(zip(status, best, strict=True)):
+        tried = fitted or next(iter(measured.fits[k].values()), None)
+        words.append((tried.result.message[0] if tried is not None else "") or code.message)
+    yield (
+        "status",
+        np.array([int(s) for s in status], np.int32),
+        "",
+        "why the fit of the best model ended; 0 converged",
+    )
+    yield "message", np.array(words, dtype=str), "", "the status in words"
+    yield "flags", np.array([int(f) for f in flags], np.int32), "", "sum of the remarks' codes"
+    yield (
+        "flags_text",
+        np.array(["; ".join(f.messages) for f in flags], dtype=str),
+        "",
+        "the remarks in words",
+    )
+    yield (
+        "masked",
+        _every(measured, [None if f is None else f.masked for f in best]),
+        "",
+        "share of its detected pixels that were masked",
+    )
+    yield (
+        "reduced_chi2",
+        _every(measured, [None if f is None else float(f.result.reduced_chi2[0]) for f in best]),
+        "",
+        "chi-square of the best model over degrees of freedom, in its stamp",
+    )
+
+
+def _detected(measured: Measured) -> Iterator[Column]:
+    """What was seen before any fit."""
+    found, scale = measured.detections, measured.field.pixel_scale
+    with np.errstate(invalid="ignore", divide="ignore"):
+        magnitude = measured.field.zero_point - 2.5 * np.log10(np.where(found.flux > 0, found.flux, np.nan))
+        error = 2.5 / math.log(10) * found.flux_error / np.where(found.flux > 0, found.flux, np.nan)
+    yield "detected_x", np.asarray(found.x), "pixel", "column of the detected light's centre"
+    yield "detected_y", np.asarray(found.y), "pixel", "row of the detected light's centre"
+    yield "detected_magnitude", magnitude, "mag", "in the Kron ellipse, as detected"
+    yield "detected_magnitude_err", error, "mag", "one standard deviation of it"
+    yield (
+        "detected_radius",
+        scale * np.asarray(found.half_light_radius),
+        "arcsec",
+        "holds half of that light; the PSF is in it",
+    )
+    yield "detected_snr", np.asarray(found.snr), "", "signal-to-noise of the detected light"
+    yield "detected_pixels", np.asarray(found.npix), "", "pixels above the threshold"
+
+
+def _model_columns(measured: Measured, name: str) -> Iterator[Column]:
+    """All numbers of one model, NaN for sources that it was not fitted to."""
+    rows = [k for k, fits in enumerate(measured.fits) if name in fits]
+    suffix = name.replace("+", "_")
+    yield (
+        f"bic_{suffix}",
+        _every(measured, [bic(f[name]) if name in f else None for f in measured.fits]),
+        "",
+        f"Schwarz's criterion of {name}",
+    )
+    if not rows:
+        return
+    fitted = [measured.fits[k][name] for k in rows]
+    table = Result.concatenate([f.result for f in fitted]).table()
+    corner = {
+        "x": np.array([f.cutout.left for f in fitted]),
+        "y": np.array([f.cutout.bottom for f in fitted]),
+    }
+    own = MODELS[name].components
+    for column in table.colnames:
+        if column in SKIPPED or column in LEFT_OUT or column.endswith("_mark"):
+            continue
+        values = getattr(table[column], "value", table[column])
+        if values.dtype.kind not in "fiu":
+            continue
+        data = np.full(len(measured), np.nan)
+        data[rows] = np.asarray(values, dtype=np.float64)
+        for component in own:
+            for axis in "xy":
+                if column == f"{component}_{axis}":
+                    data[rows] += corner[axis]
+        final = f"{column}_{suffix}" if column in SHARED or column.startswith(("sky_", "total_")) else column
+        if column == "bic":
+            continue
+        unit = str(table[column].unit) if getattr(table[column], "unit", None) is not None else ""
+        yield final, data, _ours(unit), table[column].info.description
+    if "flags" in table.colnames:
+        data = np.full(len(measured), -1, np.int32)
+        data[rows] = [int(f.result.flags[0]) for f in fitted]
+        yield f"flags_{suffix}", data, "", f"remarks on the fit of {name}; -1 where there is none"
+
+
+def _ours(unit: str) -> str:
+    """The key of an astropy unit's name in ``UNITS``."""
+    return next((key for key, name in UNITS.items() if name.replace(" ", "") == unit.replace(" ", "")), "")

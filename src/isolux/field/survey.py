@@ -1,0 +1,355 @@
+"""The way of a field: sky -> sources -> PSF -> groups -> fits -> the best model of each. Read this first.
+
+:func:`measure_sources` takes an image in memory and gives every source with all its fits; nothing here touches a file
+(:mod:`isolux.measure_field`) or a table (:mod:`isolux.field.catalogue`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from isolux.crowd import Crowd
+from isolux.field import starts
+from isolux.field.choose import choose
+from isolux.field.cutouts import Cutout, Drawn, Sheet, cut
+from isolux.field.detect import Detections, DetectOptions, detect
+from isolux.field.fitting import Fitted, Fitter, do
+from isolux.field.groups import group_sources
+from isolux.field.image import FieldImage
+from isolux.field.models import MODELS, Model, prefix_of
+from isolux.field.options import FieldOptions
+from isolux.field.stars import psf_from_stars, star_likeness
+from isolux.psf_model import PsfModel
+
+STAR = 0.9
+"""Likeness to a star above which a source is one until it has been fitted as something else."""
+KRON_REACH = 2.5
+"""Kron apertures in units of the Kron radius."""
+APART = 0.7
+"""Sources are linked where ellipses touch that are so large, in Kron apertures."""
+MARGIN = 10.0
+"""Sky around a source in its stamp, in pixels."""
+ROOM = 1.25
+"""Kron apertures from a source's centre to the edge of its stamp, the margin apart."""
+FAINT = 0.1
+"""A stamp reaches out to where a fitted galaxy is so bright, in standard deviations of the sky's noise a pixel."""
+MOST_GROWN = 3.0
+"""How many times larger than at first a stamp may become."""
+FAR_OFF = 5.0
+"""A baseline is not believed if it holds so many times the light that was detected."""
+Progress = Callable[[str, int, int], object]
+"""Told what is being done, how much of it is done, and of how much."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Measured:
+    """A field with its sources and their fits.
+
+    Attributes
+    ----------
+    field : FieldImage
+        The image.
+    detections : Detections
+        What was detected, one row a source.
+    psf : PsfModel or None
+        With which it was fitted.
+    star : numpy.ndarray
+        (source,): likeness to a star.
+    groups : list of tuple of int
+        Which sources were fitted at the same time.
+    fits : list of dict
+        For each source its fits by the model's name.
+    chosen : list of str or None
+        Name of the best model of each.
+    sheet : Sheet
+        What stamps were cut from, with the models of all sources.
+    drawn : list of Drawn or None
+        The model image of each source.
+    options : FieldOptions
+        How it was done.
+    seconds : dict
+        Time that each step took.
+    remarks : list of str
+        What the user should know.
+    """
+
+    field: FieldImage
+    detections: Detections
+    psf: PsfModel | None
+    star: np.ndarray
+    groups: list[tuple[int, ...]]
+    fits: list[dict[str, Fitted]]
+    chosen: list[str | None]
+    sheet: Sheet
+    drawn: list[Drawn | None]
+    options: FieldOptions
+    seconds: dict[str, float]
+    remarks: list[str]
+
+    def __len__(self) -> int:
+        return len(self.fits)
+
+    @property
+    def model(self) -> np.ndarray:
+        """(y, x): the models of all sources."""
+        return self.sheet.light
+
+    @property
+    def residual(self) -> np.ndarray:
+        """(y, x): the image without background and models; zero where bad."""
+        return np.where(self.field.mask, np.float32(0), self.sheet.image - self.sheet.light)
+
+
+def measure_sources(
+    field: FieldImage,
+    *,
+    psf: PsfModel | None = None,
+    options: FieldOptions | None = None,
+    positions: tuple[Any, Any] | None = None,
+    cores: int = 1,
+    progress: Progress | None = None,
+) -> Measured:
+    """Detect the sources of a field, or take given positions, and fit each with its neighbours.
+
+    Parameters
+    ----------
+    field : FieldImage
+        The image.
+    psf : PsfModel, optional
+        Measured from the field's stars where left out.
+    options : FieldOptions, optional
+        How.
+    positions : (array, array), optional
+        x and y (source,) in pixels of the sources to measure in place of what is detected.
+    cores : int
+        Processes where the options do not say.
+    progress : callable, optional
+        Told how far it is.
+
+    Returns
+    -------
+    Measured
+        Also where nothing is detected: then without sources.
+
+    Raises
+    ------
+    InputError
+        If the image has nothing that can be measured.
+    """
+    options = options or FieldOptions()
+    clock = _Clock()
+    tell = progress or (lambda what, done, total: None)
+    tell("detecting", 0, 1)
+    found = detect(field, DetectOptions(threshold=options.threshold))
+    if positions is not None:
+        found = Detections.at(field, *positions, background=found.background, segmentation=found.segmentation)
+    clock.stop("detection")
+    remarks: list[str] = []
+    if psf is None and len(found) > 0:
+        tell("measuring the PSF", 0, 1)
+        psf = psf_from_stars(field, found)
+        remarks += list(psf.remarks)
+        clock.stop("PSF")
+    half_width = 0.5 * psf.fwhm if psf is not None else 1.0
+    star = star_likeness(found, 2 * half_width) if len(found) else np.zeros(0)
+    reach = np.maximum(KRON_REACH * np.nan_to_num(found.kron_radius), 2 * half_width)
+    groups = group_sources(
+        found.x,
+        found.y,
+        APART * reach,
+        APART * reach * np.clip(np.nan_to_num(found.b / found.a, nan=1.0), 0.1, 1),
+        found.theta,
+        options.most,
+    )
+    sigma = found.background.rms if field.sigma is None else field.sigma
+    sheet = Sheet.of(field, found.background.level, sigma, found.segmentation, psf, len(found))
+    clock.stop("groups")
+    ids = [str(number) for number in found.number]
+    total = len(found)
+    with Crowd(do, options.workers or cores) as crowd:
+        fitter = Fitter(crowd, ids, {"errors": options.errors}, options.device, lambda n: None)
+        way = _Way(field, found, star, half_width, groups, options, fitter, tell, total)
+        baseline = way.baseline(sheet, reach)
+        clock.stop("first fits")
+        drawn = [way.believable(k, f) for k, f in enumerate(baseline)]
+        sheet = sheet.with_models(drawn)
+        need = np.array([way.need(k, f, reach[k]) for k, f in enumerate(baseline)])
+        fits = way.every_model(sheet, need, baseline, drawn)
+        clock.stop("all models")
+        chosen = [choose(candidates, half_width) for candidates in fits]
+        drawn = [_drawn(f, name, old) for f, name, old in zip(fits, chosen, drawn, strict=True)]
+        sheet = sheet.with_models(drawn)
+        way.together(sheet, need, fits, chosen, drawn)
+        clock.stop("groups at once")
+    drawn = [_drawn(f, name, old) for f, name, old in zip(fits, chosen, drawn, strict=True)]
+    sheet = sheet.with_models(drawn)
+    return Measured(
+        field, found, psf, star, groups, fits, chosen, sheet, drawn, options, clock.seconds, remarks
+    )
+
+
+def _drawn(fits: Mapping[str, Fitted], name: str | None, old: Drawn | None) -> Drawn | None:
+    return old if name is None else fits[name].drawn or old
+
+
+@dataclasses.dataclass
+class _Way:
+    """The three rounds of fits."""
+
+    field: FieldImage
+    found: Detections
+    star: np.ndarray
+    half_width: float
+    groups: Sequence[tuple[int, ...]]
+    options: FieldOptions
+    fitter: Fitter
+    tell: Progress
+    total: int
+
+    def __post_init__(self) -> None:
+        zero_point = self.field.zero_point
+        count = range(len(self.found))
+        self.known = [starts.from_detection(self.found, k, self.half_width, zero_point) for k in count]
+
+    def baseline(self, sheet: Sheet, reach: np.ndarray) -> list[Fitted]:
+        """One plain model a source, neighbours at the same time."""
+        need = ROOM * reach + MARGIN
+        x, y = self.found.x, self.found.y
+        wanted = [self._sorted(cut(group, x, y, need, self.options.largest)) for group in self.groups]
+
+        def start(cutout: Cutout, models: tuple[Model, ...]) -> dict[str, float]:
+            values = {}
+            for k, (number, model) in enumerate(zip(cutout.members, models, strict=True)):
+                values |= starts.for_model(model, self.known[number], cutout, prefix_of(models, k))
+            return values
+
+        found: list[Fitted | None] = [None] * len(self.found)
+        for fits in self._fit("fitting groups", sheet, wanted, start, [None] * len(self.found)):
+            for number, fitted in zip(fits[0].cutout.members, fits, strict=True):
+                found[number] = fitted
+        return [f for f in found if f is not None]
+
+    def _sorted(self, cutout: Cutout) -> tuple[Cutout, tuple[Model, ...]]:
+        """A cutout with its stars last, so that groups of as many stars and galaxies are of one kind."""
+        members = sorted(cutout.members, key=lambda k: (self.star[k] > STAR, k))
+        models = tuple(MODELS["point" if self.star[k] > STAR else "sersic"] for k in members)
+        return dataclasses.replace(cutout, members=tuple(members)), models
+
+    def believable(self, k: int, fitted: Fitted) -> Drawn | None:
+        """The model of a source unless it has swallowed the light of others."""
+        if fitted.drawn is None:
+            return None
+        light = float(fitted.drawn.image.sum())
+        noise = max(float(self.found.flux_error[k]), 0.0)
+        limit = FAR_OFF * max(float(self.found.flux[k]), noise)
+        return fitted.drawn if math.isfinite(light) and abs(light) < limit else None
+
+    def need(self, k: int, fitted: Fitted, reach: float) -> float:
+        """Pixels from the centre to the edges of a source's stamp."""
+        least = ROOM * reach + MARGIN
+        if not fitted.result.status[0].fitted or fitted.model.name != "sersic":
+            return least
+        names = ("flux", "effective_radius", "sersic_index", "axis_ratio")
+        flux, radius, index, ratio = (float(fitted.result[f"sersic.{name}"][0]) for name in names)
+        b = 2 * index - 1 / 3  # Graham & Driver 2005, section 2.1
+        whole = 2 * math.pi * index * math.exp(b) * b ** (-2 * index) * math.gamma(2 * index)
+        at_radius = flux / (whole * radius**2 * ratio)
+        row = int(np.clip(round(float(self.found.y[k])), 0, self.field.shape[0] - 1))
+        column = int(np.clip(round(float(self.found.x[k])), 0, self.field.shape[1] - 1))
+        sky = self.found.background.rms if self.field.sigma is None else self.field.sigma
+        faint = FAINT * float(sky[row, column])
+        if not (at_radius > 0 and math.isfinite(at_radius)):
+            return least
+        out = radius * (1 + max(0.0, math.log(at_radius / faint)) / b) ** index
+        return float(min(max(least, out), MOST_GROWN * least))
+
+    def every_model(
+        self, sheet: Sheet, need: np.ndarray, baseline: Sequence[Fitted], drawn: Sequence[Drawn | None]
+    ) -> list[dict[str, Fitted]]:
+        """Each source by itself with every model."""
+        x, y = self.found.x, self.found.y
+        known = [starts.plain_values(f, self.known[k]) for k, f in enumerate(baseline)]
+        wanted: list[tuple[Cutout, tuple[Model, ...]]] = []
+        for k in range(len(self.found)):
+            own = cut([k], x, y, need, self.options.largest)
+            wanted += [(own, (model,)) for model in self._models_for(k)]
+
+        def start(cutout: Cutout, models: tuple[Model, ...]) -> dict[str, float]:
+            return starts.for_model(models[0], known[cutout.members[0]], cutout)
+
+        fits: list[dict[str, Fitted]] = [{} for _ in range(len(self.found))]
+        for (fitted,) in self._fit("fitting models", sheet, wanted, start, drawn):
+            fits[fitted.cutout.members[0]][fitted.model.name] = fitted
+        return fits
+
+    def _models_for(self, k: int) -> list[Model]:
+        bright = self.found.snr[k] >= self.options.composite_signal
+        models = [MODELS[name] for name in self.options.models]
+        return [m for m in models if bright or not m.composite] or models
+
+    def together(
+        self,
+        sheet: Sheet,
+        need: np.ndarray,
+        fits: list[dict[str, Fitted]],
+        chosen: Sequence[str | None],
+        drawn: Sequence[Drawn | None],
+    ) -> None:
+        """Groups of several with their chosen models at the same time; they take the place of the fits one by one."""
+        x, y = self.found.x, self.found.y
+        wanted = []
+        for group in self.groups:
+            members = [k for k in group if chosen[k] is not None]
+            if len(members) < 2:
+                continue
+            members.sort(key=lambda k: (list(MODELS).index(chosen[k] or ""), k))
+            own = dataclasses.replace(cut(members, x, y, need, self.options.largest), members=tuple(members))
+            wanted.append((own, tuple(MODELS[chosen[k] or ""] for k in members)))
+
+        def start(cutout: Cutout, models: tuple[Model, ...]) -> dict[str, float]:
+            values = {}
+            for k, number in enumerate(cutout.members):
+                values |= starts.again(fits[number][models[k].name], cutout, prefix_of(models, k))
+            return values
+
+        for found in self._fit("fitting groups again", sheet, wanted, start, drawn):
+            for number, fitted in zip(found[0].cutout.members, found, strict=True):
+                if fitted.result.status[0].fitted:
+                    fits[number][fitted.model.name] = fitted
+
+    def _fit(
+        self,
+        what: str,
+        sheet: Sheet,
+        wanted: Sequence[tuple[Cutout, tuple[Model, ...]]],
+        start: Callable[[Cutout, tuple[Model, ...]], Mapping[str, float]],
+        drawn: Sequence[Drawn | None],
+    ) -> list[tuple[Fitted, ...]]:
+        done = 0
+
+        def tell(count: int) -> None:
+            nonlocal done
+            done += count
+            self.tell(what, done, len(wanted))
+
+        return dataclasses.replace(self.fitter, tell=tell).fit(sheet, wanted, start, drawn)
+
+
+class _Clock:
+    """Time that steps take."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def stop(self, step: str) -> None:
+        """Note the time since the last step."""
+        now = time.perf_counter()
+        self.seconds[step] = self.seconds.get(step, 0.0) + now - self._last
+        self._last = now
