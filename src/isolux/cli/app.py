@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from isolux.cli.arguments import FitArguments, ModelArguments, OutputArguments, StampArguments
 from isolux.cli.declare import takes
+from isolux.cli.field_arguments import FolderArguments, ImageArguments, PsfArguments, SourceArguments
 
 INTERRUPTED = 130
 FIT_HELP = """\
@@ -32,6 +33,16 @@ Look at everything before a long run, and list all that is wrong at once.
 
 It takes what isolux fit takes, reads every stamp, takes one step of every fit, and writes nothing.
 Exit codes: 0 nothing is wrong; 1 something is.
+"""
+MEASURE_HELP = """\
+Find every source of a survey image, fit each with its neighbours, and write a catalogue.
+
+[b]isolux measure image.fits[/b]
+
+No option is needed: zero point, gain, weights and WCS come from the file, the PSF from its stars. A folder beside the
+image gets the catalogue, the models and what they leave of the image, the segmentation, regions for DS9 and a figure.
+Exit codes: 0 the field is measured (the catalogue says what became of each source); 2 the call or its input cannot be
+used; 130 interrupted.
 """
 PLOT_HELP = """\
 Draw data, model, residual and radial profile from image blocks.
@@ -125,6 +136,28 @@ def fit(
     show_summary(done, tally)
     if failures(done.progress):
         raise typer.Exit(1)
+
+
+@app.command(help=MEASURE_HELP)
+@takes(reading=ImageArguments, psf=PsfArguments, sources=SourceArguments, output=FolderArguments)
+def measure(
+    image: Annotated[
+        Path, typer.Argument(help="The image; [b]file.fits\\[SCI][/b] names an HDU.", metavar="IMAGE")
+    ],
+    *,
+    reading: ImageArguments,
+    psf: PsfArguments,
+    sources: SourceArguments,
+    output: FolderArguments,
+) -> None:
+    """Find every source of a survey image, fit each with its neighbours, and write a catalogue."""
+    from isolux.cli.measure import measure_and_show
+
+    try:
+        measure_and_show(image, reading, psf, sources, output)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted: nothing was written.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 @app.command(help=CHECK_HELP)

@@ -24,7 +24,7 @@ class FieldOptions:
         What each source is fitted with: ``point``, ``exponential``, ``sersic``, ``bulge+disc``, ``sersic+point``. Of
         several the one with the least BIC is chosen.
     threshold : float
-        Of detection, in standard deviations of the noise a pixel after smoothing.
+        Of detection, in standard deviations of the noise of the smoothed image.
     most : int
         Sources of a group at most that are fitted at the same time.
     largest : int
@@ -52,7 +52,7 @@ class FieldOptions:
     """
 
     models: Sequence[str] = ALL
-    threshold: float = 1.5
+    threshold: float = 4.0
     most: int = 4
     largest: int = 512
     composite_signal: float = 30.0
