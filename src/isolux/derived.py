@@ -29,36 +29,45 @@ def derived_quantities(
     scene: Scene, values: Values, covariance: Tensor | None, zero_point: PerGalaxy, pixel_scale: PerGalaxy
 ) -> tuple[tuple[Quantity, ...], Tensor, Tensor]:
     """Names, values (galaxy, derived) and errors (galaxy, derived) of the derived quantities."""
+    if covariance is None or values.shape[1] > LARGEST:
+        quantities, derived = _computed(scene, values, zero_point, pixel_scale)
+        return quantities, derived, torch.full_like(derived, torch.nan)
+    quantities, derived, slopes = derived_slopes(scene, values, zero_point, pixel_scale)
+    known = torch.nan_to_num(covariance)
+    missing = torch.isnan(torch.diagonal(covariance, dim1=1, dim2=2))
+    needs_missing = ((slopes != 0) & missing[:, None]).any(2)
+    variance = torch.einsum("gdp,gpq,gdq->gd", torch.nan_to_num(slopes), known, torch.nan_to_num(slopes))
+    errors = torch.sqrt(variance.clamp_min(0.0))
+    return quantities, derived, torch.where(needs_missing | (variance < 0), torch.nan, errors)
+
+
+def derived_slopes(
+    scene: Scene, values: Values, zero_point: PerGalaxy, pixel_scale: PerGalaxy
+) -> tuple[tuple[Quantity, ...], Tensor, Tensor]:
+    """Names and values (galaxy, derived) of the derived quantities, and their slopes (galaxy, derived, parameter)."""
+    with torch.enable_grad():
+        leaf = values.detach().requires_grad_()
+        quantities, derived = _computed(scene, leaf, zero_point, pixel_scale)
+        if not quantities:
+            return quantities, derived, values[:, None, :][:, :0]
+        sums = derived.sum(0)
+        slopes = [torch.autograd.grad(one, leaf, retain_graph=True)[0] for one in sums]
+    return quantities, derived.detach(), torch.stack(slopes, 1)
+
+
+def _computed(
+    scene: Scene, values: Values, zero_point: PerGalaxy, pixel_scale: PerGalaxy
+) -> tuple[tuple[Quantity, ...], Tensor]:
+    """Names and values (galaxy, derived)."""
     quantities: list[Quantity] = []
+    columns: list[Tensor] = []
 
-    def compute(v: Values) -> Tensor:
-        quantities.clear()
-        columns: list[Tensor] = []
+    def add(name: str, unit: str, meaning: str, value: Tensor) -> None:
+        quantities.append(Quantity(name, unit, meaning))
+        columns.append(value)
 
-        def add(name: str, unit: str, meaning: str, value: Tensor) -> None:
-            quantities.append(Quantity(name, unit, meaning))
-            columns.append(value)
-
-        _collect(scene, v, zero_point, pixel_scale, add)
-        return torch.stack(columns, 1) if columns else v[:, :0]
-
-    derived = compute(values)
-    errors = torch.full_like(derived, torch.nan)
-    if covariance is not None and derived.shape[1] and values.shape[1] <= LARGEST:
-        with torch.enable_grad():
-            leaf = values.detach().requires_grad_()
-            columns = compute(leaf).sum(0)
-            slopes = [torch.autograd.grad(column, leaf, retain_graph=True)[0] for column in columns]
-        jacobian = torch.stack(slopes, 1)
-        known = torch.nan_to_num(covariance)
-        needs_missing = (
-            (jacobian != 0) & torch.isnan(torch.diagonal(covariance, dim1=1, dim2=2))[:, None]
-        ).any(2)
-        variance = torch.einsum(
-            "gdp,gpq,gdq->gd", torch.nan_to_num(jacobian), known, torch.nan_to_num(jacobian)
-        )
-        errors = torch.where(needs_missing | (variance < 0), errors, torch.sqrt(variance.clamp_min(0.0)))
-    return tuple(quantities), derived, errors
+    _collect(scene, values, zero_point, pixel_scale, add)
+    return tuple(quantities), torch.stack(columns, 1) if columns else values[:, :0]
 
 
 def _collect(

@@ -36,23 +36,15 @@ class Fate:
         """What is known before the fit: unusable input, too few pixels, impossible starting values."""
         fate = cls(list(batch.status), list(batch.flags), list(batch.message))
         pixels = (~batch.mask).flatten(1).sum(1).tolist()
-        moving = [c for c, kind in enumerate(parameters.kinds()) if kind != "tied"]
-        given, low, high = (t[:, moving] for t in (parameters.values, parameters.lower, parameters.upper))
-        free = torch.tensor([c in parameters.free for c in moving], device=given.device)
-        wrong = ~torch.isfinite(given) | (free & ((given < low) | (given > high)))
+        faults = start_faults(batch.id, parameters)
         for k, name in enumerate(batch.id):
             if fate.status[k] is not Status.RUNNING:
                 continue
             if pixels[k] < parameters.n_free:
                 text = f"galaxy {name}: {pixels[k]} good pixels for {parameters.n_free} free parameters"
                 fate.end(k, Status.TOO_FEW_PIXELS, text)
-            elif bool(wrong[k].any()):
-                c = int(wrong[k].to(torch.int64).argmax())
-                text = (
-                    f"galaxy {name}: {parameters.names[moving[c]]} starts at {float(given[k, c]):.6g}, "
-                    f"allowed {float(low[k, c]):.6g} to {float(high[k, c]):.6g}"
-                )
-                fate.end(k, Status.BAD_START, text)
+            elif faults[k]:
+                fate.end(k, Status.BAD_START, faults[k])
         return fate
 
     def refuse(self, status: Status, faults: Sequence[str]) -> None:
@@ -75,6 +67,22 @@ class Fate:
         """Set a flag on the galaxies where (galaxy,) is true."""
         for k in torch.nonzero(galaxies)[:, 0].tolist():
             self.flags[k] |= flag
+
+
+def start_faults(names: Sequence[str], parameters: ParameterMap) -> list[str]:
+    """What is wrong with starting values, one sentence for each of the galaxies' names; empty where nothing is."""
+    moving = [c for c, kind in enumerate(parameters.kinds()) if kind != "tied"]
+    given, low, high = (t[:, moving] for t in (parameters.values, parameters.lower, parameters.upper))
+    free = torch.tensor([c in parameters.free for c in moving], device=given.device)
+    wrong = ~torch.isfinite(given) | (free & ((given < low) | (given > high)))
+    texts = [""] * len(names)
+    for k in torch.nonzero(wrong.any(1))[:, 0].tolist():
+        c = int(wrong[k].to(torch.int64).argmax())
+        texts[k] = (
+            f"galaxy {names[k]}: {parameters.names[moving[c]]} starts at {float(given[k, c]):.6g}, "
+            f"allowed {float(low[k, c]):.6g} to {float(high[k, c]):.6g}"
+        )
+    return texts
 
 
 def remark(

@@ -142,14 +142,14 @@ def _problems(
     table = None if start is None else {name: start[name] for name in _names(start)}
     seen = without_spikes(batch) if isinstance(loss, RobustLoss) else batch
     values, estimated = starting_values(scene, seen, table)
-    parameters = build_map(scene.parameters, values, _flux_unit(batch))
+    parameters = build_map(scene.parameters, values, flux_unit(batch))
     if parameters.n_free == 0:
         raise InputError("nothing to fit: every parameter of the scene is fixed or tied")
     bound = None
     if priors:
         bound = Priors.of(priors, parameters, table, _periods(scene))
         parameters = dataclasses.replace(bound.parameters, values=bound.near(values, estimated))
-    parameters = dataclasses.replace(parameters, values=_inside(parameters, estimated))
+    parameters = dataclasses.replace(parameters, values=moved_inside(parameters, estimated))
     if bound is not None:
         bound = dataclasses.replace(bound, parameters=parameters)
     renderer = Renderer.of(scene.components, batch)
@@ -176,14 +176,14 @@ def _names(table: Mapping[str, Any]) -> list[str]:
     return list(getattr(table, "colnames", None) or table.keys())
 
 
-def _flux_unit(batch: Batch) -> Tensor:
+def flux_unit(batch: Batch) -> Tensor:
     """Typical noise of a pixel (galaxy,), the unit of flux-like parameters in the solver."""
     sigma = torch.where(batch.mask, torch.nan, batch.sigma).flatten(1).double()
     unit = sigma.nanmedian(1).values
     return torch.where(torch.isfinite(unit) & (unit > 0), unit, torch.ones_like(unit))
 
 
-def _inside(parameters: ParameterMap, estimated: tuple[bool, ...]) -> Values:
+def moved_inside(parameters: ParameterMap, estimated: tuple[bool, ...]) -> Values:
     """Starting values with the estimated ones moved inside their bounds."""
     mask = torch.tensor(estimated, device=parameters.values.device)
     span = parameters.upper - parameters.lower
@@ -216,9 +216,9 @@ def _solve(problem: ChiSquare, rows: Tensor, solver: Solver, starts: int, seed: 
 def _solve_by_stages(solver: Solver, problem: ChiSquare, theta: Theta) -> Solution:
     """Solve, for a loss that needs it after another has led near."""
     if problem.loss.first is None:
-        return _with_less_memory(solver, problem, theta)
-    nearer = _with_less_memory(solver, dataclasses.replace(problem, loss=problem.loss.first), theta)
-    solution = _with_less_memory(solver, problem, nearer.theta)
+        return with_less_memory(solver, problem, theta)
+    nearer = with_less_memory(solver, dataclasses.replace(problem, loss=problem.loss.first), theta)
+    solution = with_less_memory(solver, problem, nearer.theta)
     return dataclasses.replace(solution, steps=solution.steps + nearer.steps)
 
 
@@ -232,7 +232,7 @@ def _scatter(problem: ChiSquare, theta: Theta, rows: Tensor, starts: int, seed: 
     return torch.clamp(moved, lower, upper).flatten(0, 1)
 
 
-def _with_less_memory(solver: Solver, problem: ChiSquare, theta: Theta) -> Solution:
+def with_less_memory(solver: Solver, problem: ChiSquare, theta: Theta) -> Solution:
     """Solve; where a GPU runs out of memory, halve the number of problems in work and try again."""
     while True:
         try:
@@ -267,7 +267,7 @@ def _assemble(fitted: Fitted, options: ErrorOptions, clock: float) -> Result:
     parts = take_apart(fitted.problem, fitted.plain, rows, solution, options.scale_errors)
     known = uncertainty_of(fitted, parts, options)
     at_bound, full = known.at_bound, known.covariance
-    value_errors = standard_errors(parameters, values, full)
+    value_errors = standard_errors(parameters.kinds(), values, full)
     derived, derived_values, derived_errors = derived_quantities(
         fitted.scene, values, full, batch.zero_point.to(values.device), batch.pixel_scale.to(values.device)
     )
@@ -288,9 +288,9 @@ def _assemble(fitted: Fitted, options: ErrorOptions, clock: float) -> Result:
     took[rows.cpu()] = (time.perf_counter() - clock) / max(len(rows), 1)
     return Result(
         id=batch.id,
-        columns=_columns(fitted.scene, parameters),
+        columns=columns_of(fitted.scene, parameters),
         kinds=parameters.kinds(),
-        values=_wrap(fitted.scene, values).cpu(),
+        values=wrapped(fitted.scene, values).cpu(),
         errors=value_errors.cpu(),
         covariance=None if full is None else full.cpu(),
         at_bound=at_bound.cpu(),
@@ -326,7 +326,8 @@ def _among(galaxies: int, some: Tensor) -> Tensor:
     return chosen
 
 
-def _columns(scene: Scene, parameters: ParameterMap) -> tuple[Quantity, ...]:
+def columns_of(scene: Scene, parameters: ParameterMap) -> tuple[Quantity, ...]:
+    """What the columns of a result's values are."""
     pairs = zip(parameters.names, _declared(scene), strict=True)
     return tuple(Quantity(n, p.unit, p.meaning) for n, p in pairs)
 
@@ -334,7 +335,7 @@ def _columns(scene: Scene, parameters: ParameterMap) -> tuple[Quantity, ...]:
 def _near(scene: Scene, samples: Tensor, values: Values) -> Tensor:
     """Samples (galaxy, sample, parameter) with angles brought within half a period of the wrapped values."""
     columns = list(samples.unbind(2))
-    for k, middle in enumerate(_wrap(scene, values).unbind(1)):
+    for k, middle in enumerate(wrapped(scene, values).unbind(1)):
         period = _declared(scene)[k].period
         if period is not None:
             columns[k] = middle[:, None] + wrap_angle(columns[k] - middle[:, None], period)
@@ -345,7 +346,7 @@ def _declared(scene: Scene) -> list[Parameter]:
     return [entry.parameter for entry in scene.parameters for _ in range(entry.parameter.size)]
 
 
-def _wrap(scene: Scene, values: Values) -> Values:
+def wrapped(scene: Scene, values: Values) -> Values:
     """Angles brought into half a period about zero."""
     columns = list(values.unbind(1))
     for k, parameter in enumerate(_declared(scene)):

@@ -65,7 +65,7 @@ def take_apart(problem: ChiSquare, plain: ChiSquare, rows: Rows, solution: Solut
     if len(rows) == 0 or (problem.loss == SQUARED and problem.priors is None and not scale):
         return Parts(cost, cost, 0 * one, solution.hessian, one, one)
     found = []
-    for part in _lots(len(rows), problem.lot, rows.device):
+    for part in lots(len(rows), problem.lot, rows.device):
         hessian = None if solution.hessian is None else solution.hessian[part]
         own, ordinary = (dataclasses.replace(p, owner=rows[part], repeats=1) for p in (problem, plain))
         found.append(_part(own, ordinary, solution.theta[part], cost[part], hessian, scale))
@@ -75,7 +75,7 @@ def take_apart(problem: ChiSquare, plain: ChiSquare, rows: Rows, solution: Solut
     return Parts(hessian=torch.cat(hessians)[: len(rows)] if hessians else None, **joined)
 
 
-def _lots(rows: int, size: int, device: torch.device) -> list[Rows]:
+def lots(rows: int, size: int, device: torch.device) -> list[Rows]:
     """Row numbers in lots of one size, the last filled up: sums must not depend on the company a row is in."""
     lots = list(torch.arange(rows, device=device).split(size))
     lots[-1] = torch.cat([lots[-1], lots[-1][:1].expand(size - len(lots[-1]))])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 UNITS = {
     "pixel": "pix",
+    "pix": "pix",
     "arcsec": "arcsec",
     "mag": "mag",
     "deg": "deg",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -25,7 +26,16 @@ def retry_round_ones(
     problem: ChiSquare, solution: Solution, solver: LevenbergMarquardt | FirstOrder
 ) -> Solution:
     """The solution with the rows that ended round solved again; ``problem`` has one row a row of it."""
-    pairs = _free_shapes(problem.parameters.names, problem.parameters.free)
+    return retry(problem, solution, solver, _free_shapes(problem.parameters.names, problem.parameters.free))
+
+
+def retry(
+    problem: Any,
+    solution: Solution,
+    solver: LevenbergMarquardt | FirstOrder,
+    pairs: Sequence[tuple[int, int]],
+) -> Solution:
+    """The same for a problem with ``owner``, whose axis ratios and angles have these places in theta."""
     theta, again = _turned(problem, solution.theta, pairs)
     rows = torch.nonzero(again & torch.isfinite(solution.cost))[:, 0]
     if len(rows) == 0:
@@ -51,7 +61,7 @@ def _free_shapes(names: Sequence[str], free: Sequence[int]) -> list[tuple[int, i
     return [(q, angle) for q, angle in both if angle is not None]
 
 
-def _turned(problem: ChiSquare, theta: Theta, pairs: Sequence[tuple[int, int]]) -> tuple[Theta, Tensor]:
+def _turned(problem: Any, theta: Theta, pairs: Sequence[tuple[int, int]]) -> tuple[Theta, Tensor]:
     """Second starts (row, free), and which rows (row,) need one."""
     lower, upper = problem.bounds()
     theta = theta.clone()

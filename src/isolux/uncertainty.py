@@ -191,7 +191,11 @@ def with_correlation(
 
 def full_covariance(parameters: ParameterMap, theta: Theta, rows: Rows, free: Tensor) -> Tensor:
     """Covariance (row, parameter, parameter) of all parameters; NaN where it rests on an unknown without one."""
-    jacobian = parameters.jacobian(theta, rows)
+    return carried(parameters.jacobian(theta, rows), free)
+
+
+def carried(jacobian: Tensor, free: Tensor) -> Tensor:
+    """Covariance (row, quantity, quantity) of what depends on the unknowns by a matrix (row, quantity, free)."""
     missing = torch.isnan(torch.diagonal(free, dim1=1, dim2=2))
     full = jacobian @ torch.nan_to_num(free) @ jacobian.transpose(1, 2)
     touched = ((jacobian != 0) & missing[:, None]).any(2)
@@ -244,13 +248,13 @@ def _scatter_matrix(samples: Tensor, good: Tensor) -> Tensor:
     return torch.where((count > samples.shape[2])[:, None, None], matrix, torch.nan)
 
 
-def standard_errors(parameters: ParameterMap, values: Values, covariance: Tensor | None) -> Values:
+def standard_errors(kinds: Sequence[str], values: Values, covariance: Tensor | None) -> Values:
     """Roots of the variances; zero for fixed parameters, NaN where there is no variance."""
     if covariance is None:
         return torch.full_like(values, torch.nan)
     variance = torch.diagonal(covariance, dim1=1, dim2=2)
     errors = torch.sqrt(torch.where(variance >= 0, variance, torch.nan))
-    fixed = torch.tensor([kind == "fixed" for kind in parameters.kinds()], device=values.device)
+    fixed = torch.tensor([kind == "fixed" for kind in kinds], device=values.device)
     return torch.where(fixed & torch.isfinite(values), torch.zeros_like(values), errors)
 
 
