@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from isolux.cli.arguments import FitArguments, ModelArguments, OutputArguments, StampArguments
 from isolux.cli.declare import takes
 from isolux.cli.field_arguments import FolderArguments, ImageArguments, PsfArguments, SourceArguments
+from isolux.cli.simulate_arguments import DetectorArguments, SkyArguments
 
 INTERRUPTED = 130
 FIT_HELP = """\
@@ -43,6 +44,15 @@ No option is needed: zero point, gain, weights and WCS come from the file, the P
 image gets the catalogue, the models and what they leave of the image, the segmentation, regions for DS9 and a figure.
 Exit codes: 0 the field is measured (the catalogue says what became of each source); 2 the call or its input cannot be
 used; 130 interrupted.
+"""
+SIMULATE_HELP = """\
+Simulate a field of galaxies and stars as a survey sees it, with its truth.
+
+[b]isolux simulate euclid --size 2048 --seed 1 --morphology realistic --out mock[/b]
+
+Surveys: sdss, legacy, hsc, lsst, euclid, hst. It writes, for each band, an image, a weight map, the PSF and a map of
+defects, and one table with every parameter of every source.
+Exit codes: 0 it is written; 2 the call cannot be used.
 """
 PLOT_HELP = """\
 Draw data, model, residual and radial profile from image blocks.
@@ -158,6 +168,36 @@ def measure(
     except KeyboardInterrupt:
         typer.echo("Interrupted: nothing was written.", err=True)
         raise typer.Exit(INTERRUPTED) from None
+
+
+@app.command(help=SIMULATE_HELP)
+@takes(sky=SkyArguments, detector=DetectorArguments)
+def simulate(
+    survey: Annotated[str, typer.Argument(help="Whose images they are like.", metavar="SURVEY")],
+    *,
+    bands: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the survey, with commas. Default: its first.", metavar="NAMES", show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same field.", metavar="N")] = 1,
+    out: Annotated[Path, typer.Option(help="Folder for the files.", metavar="FOLDER")] = Path("mock"),
+    truth: Annotated[
+        str, typer.Option(help="Format of the truth: fits, parquet, ecsv.", metavar="FORMAT")
+    ] = "fits",
+    noiseless: Annotated[
+        bool, typer.Option("--noiseless", help="Write the sources without noise, too.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    sky: SkyArguments,
+    detector: DetectorArguments,
+) -> None:
+    """Simulate a field of galaxies and stars as a survey sees it, with its truth."""
+    from isolux.cli.simulate import simulate_and_show
+
+    writing = {"truth": truth, "noiseless": noiseless, "overwrite": overwrite}
+    simulate_and_show(survey, bands, seed, out, (sky, detector), **writing)
 
 
 @app.command(help=CHECK_HELP)
