@@ -184,7 +184,7 @@ def _write_maps(folder: Path, measured: Measured, table: Any) -> dict[str, Path]
             "number of the source; 0 for none",
         ),
         "background": write_map(
-            folder / "background.fits", measured.detections.background.level, field, "sky that was subtracted"
+            folder / "background.fits", measured.sheet.background, field, "sky that was subtracted"
         ),
         "regions": write_regions(folder / "sources.reg", table, field),
     }

@@ -17,6 +17,7 @@ import torch
 from scipy import ndimage
 
 from isolux.batch import Batch
+from isolux.field.background import measure_background
 from isolux.field.image import FieldImage
 from isolux.psf_model import PsfModel
 from isolux.stamp import Stamp
@@ -27,6 +28,8 @@ GROWN = 3
 """Pixels by which the footprints of other sources are grown where they are masked."""
 WRONG = 0.05
 """How wrong a neighbour's model may be, as part of its light: pixels where that is more than the noise are masked."""
+CORE = 3.0
+"""Where models are brighter than so many standard deviations of the sky's noise, what they leave tells nothing of it."""
 SMOOTH = 1.5
 """Width in pixels of the Gaussian that the image is smoothed with to say how much light, and so noise, is where."""
 
@@ -112,8 +115,8 @@ class Sheet:
     ----------
     field : FieldImage
         The image as it came; only what describes it is used.
-    image : numpy.ndarray
-        (y, x), float32: without the background.
+    image, background : numpy.ndarray
+        (y, x), float32: without the background; and that.
     sky_sigma : numpy.ndarray
         (y, x), float32: noise without the sources' own.
     segmentation, grown : numpy.ndarray
@@ -128,6 +131,7 @@ class Sheet:
 
     field: FieldImage
     image: np.ndarray
+    background: np.ndarray
     sky_sigma: np.ndarray
     segmentation: np.ndarray
     grown: np.ndarray
@@ -149,7 +153,9 @@ class Sheet:
         image = np.where(field.mask, np.float32(0), field.data - background)
         smooth = ndimage.gaussian_filter(image, SMOOTH)
         modelled = np.zeros(count, bool)
-        return cls(field, image, sky_sigma, segmentation, grow(segmentation), smooth, psf, modelled)
+        return cls(
+            field, image, background, sky_sigma, segmentation, grow(segmentation), smooth, psf, modelled
+        )
 
     def with_models(self, drawn: Sequence[Drawn | None]) -> Sheet:
         """The same once sources have models (None for those that have none)."""
@@ -158,6 +164,16 @@ class Sheet:
             if model is not None:
                 model.add_to(light)
         return dataclasses.replace(self, light=light, modelled=np.array([m is not None for m in drawn], bool))
+
+    def with_sky(self) -> Sheet:
+        """The same with the background measured anew on what the models leave.
+
+        The sky under and around large galaxies is then no longer taken for theirs, nor their wings for sky.
+        """
+        left = dataclasses.replace(self.field, data=self.field.data - self.light)
+        level = measure_background(left, self.light > CORE * self.sky_sigma).level
+        image = np.where(self.field.mask, np.float32(0), self.field.data - level)
+        return dataclasses.replace(self, image=image, background=level)
 
     def batch(
         self,

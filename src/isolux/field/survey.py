@@ -37,6 +37,8 @@ MARGIN = 10.0
 """Sky around a source in its stamp, in pixels."""
 ROOM = 1.25
 """Kron apertures from a source's centre to the edge of its stamp, the margin apart."""
+LARGE = 2.5
+"""Half-light radius as detected, in half widths of the PSF, above which nobody asks whether a source is a point."""
 FAINT = 0.1
 """A stamp reaches out to where a fitted galaxy is so bright, in standard deviations of the sky's noise a pixel."""
 MOST_GROWN = 3.0
@@ -178,7 +180,7 @@ def measure_sources(
         baseline = way.baseline(sheet, reach)
         clock.stop("first fits")
         drawn = [way.believable(k, f) for k, f in enumerate(baseline)]
-        sheet = sheet.with_models(drawn)
+        sheet = sheet.with_models(drawn).with_sky()
         need = np.array([way.need(k, f, reach[k]) for k, f in enumerate(baseline)])
         fits = way.every_model(sheet, need, baseline, drawn)
         clock.stop("all models")
@@ -290,8 +292,9 @@ class _Way:
 
     def _models_for(self, k: int) -> list[Model]:
         bright = self.found.snr[k] >= self.options.composite_signal
+        small = not self.found.half_light_radius[k] > LARGE * self.half_width
         models = [MODELS[name] for name in self.options.models]
-        return [m for m in models if bright or not m.composite] or models
+        return [m for m in models if (bright or not m.composite) and (small or m.name != "point")] or models
 
     def together(
         self,
