@@ -62,7 +62,7 @@ def extract(
     image, noise, mask : numpy.ndarray
         (y, x): the image above the sky, its standard deviation, and what is bad (True).
     threshold : float
-        In units of the noise.
+        In units of the noise that the filtered image has where pixels are independent.
     kernel : numpy.ndarray
         The filter.
     min_area, levels, contrast
@@ -78,16 +78,16 @@ def extract(
         "mask": mask,
         "minarea": min_area,
         "filter_kernel": kernel,
-        "filter_type": "matched",
+        "filter_type": "conv",
     }
     options |= {"deblend_nthresh": levels, "segmentation_map": True}
+    # sep's filter "matched" would find the same where the noise is even, but loses sources when it cleans.
+    level = threshold * float(np.sqrt(np.sum(kernel.astype(np.float64) ** 2)))
     for attempt in range(TRIES + 1):
         last = attempt == TRIES
         with room(min(PIXELS * 4**attempt, 2 * image.size + 1000), SUB_OBJECTS * 4**attempt):
             try:
-                table, labels = sep.extract(
-                    image, threshold, deblend_cont=1.0 if last else contrast, **options
-                )
+                table, labels = sep.extract(image, level, deblend_cont=1.0 if last else contrast, **options)
             except Exception as error:
                 message = str(error)
                 if last or not any(word in message for word in ("pixel buffer", "overflow", "limit")):

@@ -19,12 +19,12 @@ SMALLEST = 0.3
 """Least rms extent in pixels."""
 KRON_REACH = 6.0
 """In units of a and b: how far Kron's radius is measured."""
-MERGED = 2
-"""sep's flag of sources that were split from a neighbour."""
-TRUNCATED = 8
-"""sep's flag of sources that touch the edge."""
 DEFAULT_FWHM = 3.0
 """Full width at half maximum in pixels where no star says which."""
+BRIGHT_PEAK = 20.0
+"""From this peak in units of the noise on a source says how wide stars are."""
+MOFFAT = 1.12
+"""That width over the full width at half maximum, for Moffat profiles as stars have them."""
 MASKED_PART = 0.05
 """From this part of the footprint's rim on without data a source is cut off."""
 
@@ -56,8 +56,8 @@ def shapes_of(
     touching = touches(field.saturated, found.segmentation, len(t))
     cut = touches(field.mask & ~field.saturated, found.segmentation, len(t), MASKED_PART)
     columns["saturated"] = touching
-    columns["edge"] |= ((t["flag"] & TRUNCATED) != 0) | cut | _at_border(t, field.shape)
-    columns["blended"] |= (t["flag"] & MERGED) != 0
+    columns["edge"] |= ((t["flag"] & sep.OBJ_TRUNC) != 0) | cut | _at_border(t, field.shape)
+    columns["blended"] |= (t["flag"] & sep.OBJ_MERGED) != 0
     columns["outside"] = np.zeros(len(t), bool)
     return columns
 
@@ -197,11 +197,22 @@ def _at_border(table: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def star_width(table: np.ndarray) -> float:
-    """Full width at half maximum in pixels of the smallest sources of sep's table that there are several of."""
-    good = (table["flag"] == 0) & (table["npix"] >= 8) & (table["peak"] > 0) & (table["flux"] > 0)
+    """Full width at half maximum of stars in pixels, from the commonest width of the bright sources of sep's table.
+
+    The width of each is that of a Gaussian of its flux and peak; stars are alike, and many, where galaxies are neither.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        widths = np.sqrt(
+            np.where(table["peak"] > 0, table["flux"] / table["peak"], np.nan) * 4 * np.log(2) / np.pi
+        )
+    good = np.isfinite(widths) & (table["flag"] == 0) & (table["npix"] >= 8)
     if np.count_nonzero(good) < 5:
         return DEFAULT_FWHM
-    # The flux over the peak of a Gaussian is 2 pi sigma^2; moments above a threshold would be too small.
-    bright = good & (table["peak"] > np.percentile(table["peak"][good], 30))
-    widths = 2.3548 * np.sqrt(table["flux"] / (2 * np.pi * np.maximum(table["peak"], 1e-30)))
-    return float(np.clip(np.percentile(widths[bright], 15), 1.0, 20.0))
+    bright = good & (table["peak"] > min(BRIGHT_PEAK, np.percentile(table["peak"][good], 70)))
+    values = np.sort(widths[bright])
+    values = values[: max(5, round(0.8 * len(values)))]
+    while len(values) > 4:  # the half with the least spread, again and again
+        half = (len(values) + 1) // 2
+        first = int(np.argmin(values[half - 1 :] / values[: len(values) - half + 1]))
+        values = values[first : first + half]
+    return float(np.clip(np.mean(values) / MOFFAT, 1.0, 20.0))

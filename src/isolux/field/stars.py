@@ -1,0 +1,276 @@
+"""Stars of a field: which sources are stars, which of them show the PSF, and the PSF that they show.
+
+Stars are all as large as the PSF: at high signal-to-noise they are the narrow locus of the smallest sources in a
+diagram of size and magnitude. Its place is found as the size around which sources are densest compared with the
+wider surroundings.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from isolux.errors import InputError
+from isolux.field.detect import Detections
+from isolux.field.image import FieldImage
+from isolux.field.moffat import Moffat, fit_moffat
+from isolux.field.pixel_psf import solve_pixels
+from isolux.field.star_stamps import cut_stars
+from isolux.psf_model import PsfModel
+
+HALF_LIGHT = 0.58
+"""Half-light radius over the full width at half maximum of stars, for want of a locus."""
+NARROW, BROAD = 0.05, 0.35
+"""Half-widths in the logarithm of the size of the locus, and of the surroundings it is compared with."""
+DENSER = 1.5
+"""Sources up to 1.4 times as large, at most, for each in a locus that stands out."""
+CLEAR = 40.0
+"""Signal-to-noise from which on a star helps the PSF; half of it, where there are few."""
+MOST = 250
+"""Stars that the PSF is measured from, at most."""
+FEWEST = 4
+"""With fewer stars the PSF is a Moffat profile."""
+DEGREES = ((150, 3), (50, 2), (20, 1))
+"""Stars from which on the polynomial has this degree."""
+SIZE_ERROR = 1.5
+"""Relative error of a half-light radius times the signal-to-noise."""
+COMMON = 0.3
+"""Part of the sources that are stars, before their size is known."""
+
+
+def star_likeness(detections: Detections, fwhm: float) -> np.ndarray:
+    """How likely each source is a star, from its size.
+
+    Parameters
+    ----------
+    detections : Detections
+        The sources of a field.
+    fwhm : float
+        Full width at half maximum of its PSF in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        (source,), 0 to 1; about 0.3 where the signal-to-noise is too low to tell, NaN where there is no size.
+
+    Raises
+    ------
+    InputError
+        If the width is not positive.
+    """
+    if not fwhm > 0:
+        raise InputError("fwhm", fwhm, "above 0")
+    size = detections.half_light_radius
+    locus = star_locus(detections, fwhm)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        off = np.log(size / locus.radius)
+        error = np.hypot(locus.scatter, SIZE_ERROR / np.maximum(detections.snr, 0.1))
+        star = np.exp(-0.5 * (off / error) ** 2) / (error * math.sqrt(2 * math.pi))
+        # Galaxies: of every size from a little above the PSF's to six times that, blurred by the error.
+        galaxy = (_ramp((off - 0.05) / error) - _ramp((off - 1.8) / error)) / 1.75
+        likely = COMMON * star / (COMMON * star + (1 - COMMON) * galaxy + 1e-300)
+    likely = np.where(off < -3 * error, 0.0, likely)
+    return np.where(np.isfinite(size), likely, np.nan)
+
+
+def _ramp(z: np.ndarray) -> np.ndarray:
+    """The cumulative normal distribution, to a hundredth."""
+    return 1 / (1 + np.exp(np.clip(-1.702 * z, -50, 50)))
+
+
+def _usable(detections: Detections, snr: float) -> np.ndarray:
+    d = detections
+    with np.errstate(invalid="ignore"):
+        good = (d.snr > snr) & np.isfinite(d.half_light_radius) & (d.half_light_radius > 0.3)
+    return good & ~(d.edge | d.saturated | d.blended | d.outside)
+
+
+@dataclasses.dataclass(frozen=True)
+class Locus:
+    """Where the stars are in a diagram of sizes.
+
+    Attributes
+    ----------
+    radius, scatter : float
+        Half-light radius in pixels, and its relative scatter.
+    found : bool
+        Whether stars stand out; else the values are what is expected from the width of the smallest sources.
+    """
+
+    radius: float
+    scatter: float
+    found: bool
+
+
+def star_locus(detections: Detections, fwhm: float | None = None) -> Locus:
+    """The locus of the stars among the bright sources, near the width of a PSF (pixels) where that is known."""
+    sizes = np.zeros(0)
+    for snr in (300.0, 100.0, CLEAR, CLEAR / 2):
+        sizes = np.sort(np.log(detections.half_light_radius[_usable(detections, snr)]))
+        if fwhm:
+            sizes = sizes[np.abs(sizes - np.log(HALF_LIGHT * fwhm)) < 0.3]
+        locus = _stands_out(sizes) if len(sizes) >= FEWEST + 1 else None
+        if locus:
+            return locus
+    if fwhm or len(sizes) < 2:
+        return Locus(HALF_LIGHT * (fwhm or detections.fwhm), 0.08, False)
+    return Locus(float(np.exp(sizes[min(len(sizes) - 1, 2)])), 0.08, False)
+
+
+def _stands_out(sizes: np.ndarray) -> Locus | None:
+    """The densest place of the sorted logarithms of sizes, if few are smaller and it is denser than what is above."""
+    near = np.searchsorted(sizes, sizes + NARROW, "right") - np.searchsorted(sizes, sizes - NARROW)
+    far = np.searchsorted(sizes, sizes + BROAD, "right") - np.searchsorted(sizes, sizes - BROAD)
+    # Of two places that stand out as well the smaller ones are the stars.
+    score = near / np.sqrt(1 + far) * (1 - 0.3 * np.arange(len(sizes)) / len(sizes))
+    best = float(sizes[np.argmax(score)])
+    for _ in range(5):
+        inside = sizes[np.abs(sizes - best) < 1.5 * NARROW]
+        best = float(np.median(inside))
+    smaller = np.count_nonzero(sizes < best - 2 * NARROW)
+    larger = np.count_nonzero((sizes > best + NARROW) & (sizes < best + BROAD))
+    count = np.count_nonzero(np.abs(sizes - best) < NARROW)
+    if count < FEWEST or smaller > 0.25 * count or larger > DENSER * count:
+        return None
+    scatter = 1.4826 * float(np.median(np.abs(inside - best)))
+    return Locus(float(np.exp(best)), float(np.clip(scatter, 0.01, 0.1)), True)
+
+
+def select_stars(field: FieldImage, detections: Detections, most: int = MOST) -> np.ndarray:
+    """Unsaturated, isolated stars that show the PSF.
+
+    Parameters
+    ----------
+    field : FieldImage
+        The image.
+    detections : Detections
+        Its sources.
+    most : int
+        Stars at most.
+
+    Returns
+    -------
+    numpy.ndarray
+        Their indices, brightest first; empty where there are none.
+    """
+    if not len(detections):
+        return np.zeros(0, np.int64)
+    d = detections
+    locus = star_locus(d)
+    radius, chosen = locus.radius, np.zeros(0, np.int64)
+    for snr in (CLEAR, CLEAR / 2):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            width = np.maximum(3 * locus.scatter, 0.04) + SIZE_ERROR / d.snr
+            alike = np.abs(np.log(d.half_light_radius / radius)) < width
+            round_ = (d.a - d.b) / (d.a + d.b) < 0.15
+        chosen = np.flatnonzero(_usable(d, snr) & alike & round_ & _alone(d, radius))
+        if len(chosen) >= 10:
+            break
+    chosen = chosen[np.argsort(-d.flux[chosen], kind="stable")]
+    chosen = chosen[_whole(field, d.x[chosen], d.y[chosen], 2 * radius)]
+    return chosen[: most if locus.found else FEWEST - 1]
+
+
+def _alone(d: Detections, radius: float) -> np.ndarray:
+    """Whether no other source is near enough, and bright enough, to be seen in a star's image."""
+    there = np.isfinite(d.x) & np.isfinite(d.y)
+    rows = np.flatnonzero(there)
+    alone = there.copy()
+    places = np.stack([d.x[rows], d.y[rows]], 1)
+    tree = cKDTree(places)
+    for part, reach in ((0.02, 5 * radius), (0.2, 12 * radius)):
+        pairs = tree.query_pairs(reach, output_type="ndarray")
+        for one, two in (pairs.T, pairs.T[::-1]):
+            near = d.flux[rows[two]] > part * d.flux[rows[one]]
+            alone[rows[one[near]]] = False
+    return alone
+
+
+def _whole(field: FieldImage, x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
+    """Whether there is no bad pixel in the middle of a star."""
+    reach = max(1, round(radius))
+    column, row = np.rint(x).astype(int), np.rint(y).astype(int)
+    pieces = (
+        field.mask[max(r - reach, 0) : r + reach + 1, max(c - reach, 0) : c + reach + 1]
+        for r, c in zip(row, column, strict=True)
+    )
+    return np.array([not piece.any() for piece in pieces], bool)
+
+
+def psf_from_stars(
+    field: FieldImage,
+    detections: Detections,
+    *,
+    stars: np.ndarray | None = None,
+    degree: int | None = None,
+    oversampling: int | None = None,
+    half_size: int | None = None,
+) -> PsfModel:
+    """The PSF of a field from its own stars.
+
+    Parameters
+    ----------
+    field : FieldImage
+        The image.
+    detections : Detections
+        Its sources.
+    stars : numpy.ndarray, optional
+        Indices of the stars; :func:`select_stars` where left out.
+    degree : int, optional
+        Of the polynomial in position, 0 to 5; by the number of stars where left out.
+    oversampling : int, optional
+        Samples a pixel; by the width of the stars where left out: 1 from 2.5 pixels on, 2 from 1.5 on, else 3.
+    half_size : int, optional
+        Pixels on each side of the middle; five times the width where left out.
+
+    Returns
+    -------
+    PsfModel
+        The image of a star, the pixel in it. With fewer than four stars a Moffat profile fitted to them, or of the
+        width that the sources show, and a remark that says so.
+
+    Raises
+    ------
+    InputError
+        If an option is out of range.
+    """
+    if degree is not None and not 0 <= degree <= 5:
+        raise InputError("degree of the PSF's polynomial", degree, "0 to 5")
+    if oversampling is not None and not 1 <= oversampling <= 10:
+        raise InputError("oversampling of the PSF", oversampling, "1 to 10")
+    d = detections
+    chosen = select_stars(field, d) if stars is None else np.asarray(stars, dtype=np.int64)
+    if not len(chosen):
+        note = f"no star shows the PSF: it is taken as a Moffat profile of {d.fwhm:.2f} pixels"
+        return _analytic(Moffat(d.fwhm), oversampling, half_size, 0, (*(), note))
+    half = half_size or math.ceil(np.clip(5 * d.fwhm, 10, 60))
+    x, y, flux = d.x[chosen], d.y[chosen], d.flux[chosen]
+    cut = cut_stars(field, d.background, d.segmentation, d.number[chosen], x, y, flux, half)
+    smooth = fit_moffat(cut, d.fwhm)
+    if len(chosen) < FEWEST:
+        note = f"only {len(chosen)} stars show the PSF: a Moffat profile of {smooth.fwhm:.2f} pixels is fitted to them"
+        return _analytic(smooth, oversampling, half_size, len(chosen), (note,))
+    fine = oversampling or (1 if smooth.fwhm >= 2.5 else 2 if smooth.fwhm >= 1.5 else 3)
+    power = next((k for count, k in DEGREES if len(chosen) >= count), 0) if degree is None else degree
+    offset = ((field.shape[1] - 1) / 2, (field.shape[0] - 1) / 2)
+    scale = (max(field.shape[1] / 2, 1.0), max(field.shape[0] / 2, 1.0))
+    samples = 2 * half * fine + 1
+    start = smooth.image((samples, samples), fine)
+    solved = solve_pixels(
+        cut, start, power, ((x - offset[0]) / scale[0], (y - offset[1]) / scale[1]), fine, smooth.fwhm
+    )
+    used = int(np.count_nonzero(solved.used))
+    notes = (f"PSF from {used} of {len(chosen)} stars, {smooth.fwhm:.2f} pixels wide, degree {power}",)
+    return PsfModel(solved.basis, power, offset, scale, fine, True, used, "stars of the field", notes)
+
+
+def _analytic(
+    profile: Moffat, oversampling: int | None, half_size: int | None, stars: int, notes: tuple[str, ...]
+) -> PsfModel:
+    fine = oversampling or (1 if profile.fwhm >= 2.5 else 2 if profile.fwhm >= 1.5 else 3)
+    half = half_size or math.ceil(np.clip(5 * profile.fwhm, 10, 60))
+    image = profile.image((2 * half * fine + 1,) * 2, fine)
+    return PsfModel.constant(image, fine, stars=stars, source="Moffat profile", remarks=notes)
