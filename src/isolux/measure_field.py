@@ -189,5 +189,5 @@ def _write_maps(folder: Path, measured: Measured, table: Any) -> dict[str, Path]
         "regions": write_regions(folder / "sources.reg", table, field),
     }
     if measured.psf is not None:
-        files["psf"] = write_psfex(folder / "psf.psf", measured.psf)
+        files["psf"] = write_psfex(measured.psf, folder / "psf.psf")
     return files
