@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from isolux.bands import BandsResult as BandsResult
     from isolux.bands import fit_bands as fit_bands
+    from isolux.bands import forced as forced
     from isolux.batch import Batch as Batch
     from isolux.errors import FitWarning as FitWarning
     from isolux.errors import InputError as InputError
@@ -63,7 +64,7 @@ except PackageNotFoundError:  # a source tree on the path, not installed
     __version__ = "0+unknown"
 
 _HOMES = {
-    "bands": "BandsResult fit_bands",
+    "bands": "BandsResult fit_bands forced",
     "batch": "Batch",
     "errors": "FitWarning InputError MissingExtra",
     "fit": "fit",

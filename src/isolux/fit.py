@@ -104,7 +104,7 @@ def fit(
     _check(errors, scale_errors, starts, replicates, chosen, batch)
     clock = time.perf_counter()
     solver = solver or LevenbergMarquardt()
-    problem, plain = _problems(batch, scene, start, chosen, priors)
+    problem, plain = problems_of(batch, scene, start, chosen, priors)
     fate = Fate.of(batch, problem.parameters)
     fate.refuse(Status.BAD_INPUT, chosen.faults(batch))
     if problem.priors is not None:
@@ -131,7 +131,7 @@ def _check(
         raise InputError("noise_correlation: only chi2 knows correlated noise", loss, "loss='chi2'")
 
 
-def _problems(
+def problems_of(
     batch: Batch,
     scene: Scene,
     start: Mapping[str, Any] | None,

@@ -86,6 +86,7 @@ def _band(fit: JointFit, ended: Ended, view: View, b: int) -> Result:
         zero_point=zero_point,
         pixel_scale=scale,
         wcs=batch.wcs,
+        n_effective=None if ended.effective is None else torch.full_like(ended.effective, torch.nan),
     )
 
 

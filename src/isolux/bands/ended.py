@@ -10,6 +10,7 @@ import torch
 from isolux.bands.carry import back, carry, is_structure
 from isolux.bands.joint import JointProblem
 from isolux.bands.problem import JointFit
+from isolux.correlated import corrected, excess
 from isolux.information import lots
 from isolux.parameters import Free
 from isolux.solve import Solution
@@ -32,12 +33,15 @@ class Ended:
         (galaxy, unknown) of bool: which unknowns are on a bound.
     chi2 : Tensor
         (galaxy, band).
+    effective : Tensor or None
+        (galaxy,): effective number of unknowns where noise is correlated.
     steps, seconds : Tensor
         (galaxy,).
     """
 
     theta: Theta
     free: Tensor | None
+    effective: PerGalaxy | None
     hit: Tensor
     chi2: Tensor
     steps: PerGalaxy
@@ -57,9 +61,16 @@ class Ended:
         def full(found: Tensor) -> Tensor:
             return fill(galaxies, rows[good], found[good]).cpu()
 
+        free = _covariance(problem, solution, hit | unused) if wanted else None
+        effective = None
+        if free is not None and any(b.noise_correlation is not None for b in fit.batches.values()):
+            added = _excess(fit, rows, solution.theta, good)
+            taken = (~unused).sum(1) + (torch.nan_to_num(free) * added).sum((1, 2))
+            free, effective = corrected(free, added), full(taken)
         return cls(
             theta=full(solution.theta),
-            free=full(_covariance(problem, solution, hit | unused)) if wanted else None,
+            free=None if free is None else full(free),
+            effective=effective,
             hit=full((hit & ~unused).double()) > 0,
             chi2=full(_chi2(problem, solution.theta)),
             steps=fill(galaxies, rows, solution.steps.double()).nan_to_num(0).long().cpu(),
@@ -85,6 +96,20 @@ def _covariance(problem: JointProblem, solution: Solution, excluded: Tensor) -> 
         hessian = torch.cat([problem.linearise(theta[part], part).hessian for part in parts])[: len(theta)]
     blind = torch.diagonal(hessian, dim1=1, dim2=2) <= 0
     return covariance(hessian, excluded | blind)[0]
+
+
+def _excess(fit: JointFit, rows: Rows, theta: Theta, good: Tensor) -> Tensor:
+    """What correlated noise in any band adds to the scatter of the scores (row, unknown, unknown)."""
+    added = theta.new_zeros(len(rows), theta.shape[1], theta.shape[1])
+    for b, batch in enumerate(fit.batches.values()):
+        seen = good & fit.problem.present[rows, b]
+        if batch.noise_correlation is None or not bool(seen.any()):
+            continue
+        moved = fit.problem.map.to_band(theta[seen], rows[seen], b)
+        slopes = fit.problem.map.slopes(theta[seen], rows[seen], b)
+        scatter = excess(fit.problem.problems[b], rows[seen], moved, batch.noise_correlation)
+        added[seen] += slopes.transpose(1, 2) @ scatter @ slopes
+    return added
 
 
 @dataclasses.dataclass(frozen=True)

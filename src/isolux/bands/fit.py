@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, get_args
@@ -25,6 +26,9 @@ from isolux.solve import LevenbergMarquardt, Solution
 from isolux.types import Rows
 from isolux.uncertainty import Solver
 
+NAME = re.compile(r"[\w+-]+")
+SUFFIXES = ("err", "mark", "p16", "p50", "p84", "cheb", "sky")
+"""What columns of tables end in for other reasons."""
 BandErrors: TypeAlias = Literal["covariance", "none"]
 
 
@@ -84,19 +88,14 @@ def fit_bands(
     """
     clock = time.perf_counter()
     reference = _check(batches, wavelengths, reference, errors)
-    least = sum(e.parameter.size for e in scene.parameters if isinstance(e.setting, Free))
-    if least == 0:
-        raise InputError("nothing to fit: every parameter of the scene is fixed or tied")
+    least = _unknowns(scene)
     frames = find_frames(batches, reference, geometry, least)
     check_pairs(scene, frames.grids)
     lengths = None if wavelengths is None else [float(wavelengths[name]) for name in batches]
     layout = lay_out(scene, frames.present, lengths, degrees or {})
+    if len(layout.column) > MOST_LINEARISED:
+        raise InputError("too many unknowns in all bands", len(layout.column), f"{MOST_LINEARISED} at most")
     fit = pose(batches, scene, frames, layout, start)
-    if fit.problem.n_free > MOST_LINEARISED or not fit.maps[0].linearisable:
-        raise InputError(
-            f"fit_bands needs scalar parameters, {MOST_LINEARISED} unknowns in all bands at most",
-            fit.problem.n_free,
-        )
     rows = torch.tensor(fit.fate.fittable, dtype=torch.int64, device=fit.problem.owner.device)
     solution = _solve(fit, rows, solver or LevenbergMarquardt())
     return assemble(
@@ -121,6 +120,10 @@ def _check(
         raise InputError("fit_bands needs two bands or more; for one there is fit", list(batches))
     first = next(iter(batches))
     for name, batch in batches.items():
+        if not isinstance(name, str) or not NAME.fullmatch(name) or name in SUFFIXES:
+            raise InputError(
+                "name of a band", name, "letters, digits, + and -; not one of " + ", ".join(SUFFIXES)
+            )
         if not isinstance(batch, Batch):
             raise InputError(f"band {name!r} is not a Batch", type(batch).__name__)
         if batch.id != batches[first].id:
@@ -155,6 +158,17 @@ def _check_wavelengths(batches: Mapping[str, Batch], wavelengths: Mapping[str, f
             raise InputError(f"wavelength of band {name!r}", wavelengths[name], "a finite number above 0")
     if len({float(wavelengths[name]) for name in batches}) < len(batches):
         raise InputError("two bands have the same wavelength", dict(wavelengths))
+
+
+def _unknowns(scene: Scene) -> int:
+    """Free parameters of a scene; refuses those that cannot be fitted here."""
+    free = [entry for entry in scene.parameters if isinstance(entry.setting, Free)]
+    if not free:
+        raise InputError("nothing to fit: every parameter of the scene is fixed or tied")
+    for entry in free:
+        if entry.parameter.size > 1:
+            raise InputError(f"{entry.full_name} is a vector: fit_bands needs scalar parameters")
+    return len(free)
 
 
 def _solve(fit: JointFit, rows: Rows, solver: Solver) -> Solution:

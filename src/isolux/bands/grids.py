@@ -135,7 +135,7 @@ def between(first: Batch, second: Batch, rows: Iterable[int] | None = None) -> G
         if one is not None and two is not None:
             middle = np.array([(first.width[k] - 1) / 2, (first.height[k] - 1) / 2])
             reach = max(1.0, REACH * min(first.width[k], first.height[k]))
-            affine[k] = _measured(one, two, middle, reach)
+            affine[k] = from_wcs(one, two, middle, reach)
         elif one is None and two is None and _alike(first, second, k):
             affine[k] = [[1, 0, 0], [0, 1, 0]]
     return Grids.of(torch.as_tensor(affine))
@@ -146,8 +146,11 @@ def _alike(first: Batch, second: Batch, k: int) -> bool:
     return same_size and float(first.pixel_scale[k]) == float(second.pixel_scale[k])
 
 
-def _measured(one: Any, two: Any, middle: np.ndarray, reach: float) -> np.ndarray:
-    """(2, 3) from central differences around a pixel position; NaN where a projection has no answer."""
+def from_wcs(one: Any, two: Any, middle: np.ndarray, reach: float) -> np.ndarray:
+    """M and t (2, 3) between the pixels of two WCSs, from differences over ``reach`` pixels around a position (2,).
+
+    NaN where a projection has no answer.
+    """
     steps = reach * np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]], dtype=float)
     found = _through_sky(one, two, middle + steps)
     matrix = np.stack([found[1] - found[2], found[3] - found[4]], 1) / (2 * reach)

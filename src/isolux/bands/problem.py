@@ -81,7 +81,7 @@ def pose(
     frame = _frame_map(scene, shown, frames, starts, changes)
     light = _own_light(scene, layout)
     maps = tuple(
-        _band_map(scene, batch, frame, change, starts, b, light)
+        _band_map(scene, batch, frame, change, starts, b, light, frames.present[:, b])
         for b, (batch, change) in enumerate(zip(shown.values(), changes, strict=True))
     )
     own = torch.tensor([name in light for name in layout.names])
@@ -163,6 +163,7 @@ def _band_map(
     starts: Starts,
     b: int,
     own_light: Sequence[str],
+    present: Tensor,
 ) -> ParameterMap:
     """The parameters in a band's pixels: its own light and what is fixed in it, all else from the frame.
 
@@ -173,7 +174,8 @@ def _band_map(
     free = torch.tensor([kind == "free" for kind in frame.kinds()])
     light = torch.tensor([entry.full_name in own_light for entry in entries])
     structure = torch.tensor([is_structure(entry.parameter) for entry in entries])
-    values = torch.where((free & ~light) | ~torch.isfinite(own), carried, own)
+    guessed = torch.tensor(starts.estimated[b]) | ~present[:, None]
+    values = torch.where((free & ~light) | (guessed & ~torch.isfinite(own)), carried, own)
     found = build_map(scene.parameters, values, flux_unit(batch).cpu())
     lowest = torch.where(torch.tensor(found.log), 0.0, -torch.inf).to(values)
     lower = torch.where(structure, lowest, found.lower)

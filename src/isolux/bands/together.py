@@ -74,6 +74,7 @@ def together(
         seconds=ended.seconds,
         zero_point=of_frame([result.zero_point for result in bands.values()]),
         pixel_scale=of_frame([result.pixel_scale for result in bands.values()]),
+        n_effective=ended.effective,
         wcs=tuple(batches[home].wcs[k] for k, home in enumerate(homes)),
     )
 

@@ -17,12 +17,13 @@ autodiff). An image-plane profile writes ``brightness(x, y, ...)`` instead.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -97,11 +98,14 @@ class Profile(ABC):  # noqa: B024 - what is abstract differs between the kinds b
     """Whether the PSF blurs the component."""
 
     def __init__(self, **settings: Any) -> None:
+        self._check_names(settings)
+        self._settings = dict(settings)
+
+    def _check_names(self, settings: Mapping[str, Any]) -> None:
         known = {parameter.name for parameter in self.declared(settings)}
         for name in settings:
             if name not in known:
                 raise unknown_name(f"parameter of {type(self).__name__}", name, known)
-        self._settings = dict(settings)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -126,6 +130,13 @@ class Profile(ABC):  # noqa: B024 - what is abstract differs between the kinds b
         """Declaration and user's setting of every parameter."""
         declared = self.declared(self._settings)
         return {p.name: (p, setting_of(p, self._settings.get(p.name))) for p in declared}
+
+    def with_settings(self, **settings: Any) -> Self:
+        """The same profile with these settings in place of its own."""
+        self._check_names(settings)
+        other = copy.copy(self)
+        other._settings = dict(settings)
+        return other
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}={value!r}" for name, value in self._settings.items())
