@@ -22,6 +22,8 @@ import torch
 
 from isolux.batch import Batch
 from isolux.errors import InputError, unknown_name
+from isolux.mock.light import HALF_LIGHT
+from isolux.mock.psfs import Moffat
 from isolux.noise import check_correlation, correlated_noise
 from isolux.profiles import Exponential, FlatSky, Profile, Sersic
 from isolux.scene import Scene
@@ -31,8 +33,6 @@ Truth = dict[str, np.ndarray]
 """Arrays (galaxy,) by full parameter name, in the units of a fit: pixels, magnitudes, degrees."""
 AT_ONCE = 64
 """Stamps drawn at the same time."""
-HALF_LIGHT = 1.6783469900166605
-"""Half-light radius of an exponential disc over its scale radius."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,12 +243,7 @@ def moffat_psf(fwhm: float, beta: float = 3.5, size: int = 41) -> np.ndarray:
     numpy.ndarray
         (size, size), summing to one.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(9)
-    pixels = np.arange(size) - size // 2
-    axis = (pixels[:, None] + nodes / 2).ravel()
-    core = 0.5 * fwhm / math.sqrt(2 ** (1 / beta) - 1)
-    light = (1 + (axis[:, None] ** 2 + axis**2) / core**2) ** -beta
-    averaged = np.einsum("viuj,i,j->vu", light.reshape(size, 9, size, 9), weights, weights)
+    averaged = Moffat(fwhm, beta).image(size // 2, 1.0, 1, np.eye(2), points=9)
     return averaged / averaged.sum()
 
 

@@ -140,7 +140,7 @@ def _clump_places(
     phase: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Radii and azimuths (galaxy, clump) in the discs: like exp(-t), where there are arms near them."""
-    t = np.clip(rng.gamma(2.0, 1.0, (count, CLUMPS)), 0.3, 5.0)
+    t = np.clip(rng.gamma(2.0, 0.7, (count, CLUMPS)), 0.3, 3.5)
     loose = rng.uniform(0, 2 * math.pi, (count, CLUMPS))
     arm = rng.integers(0, 4, (count, CLUMPS)) % number[:, None]
     crest = (2 * math.pi * arm + np.radians(phase)[:, None]) / number[:, None]

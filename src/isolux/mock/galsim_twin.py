@@ -22,8 +22,10 @@ from isolux.mock.surveys import Band
 from isolux.mock.truth import of_band
 from isolux.psf_model import PsfModel
 
-FINE = 8
-"""Samples a pixel of discs with arms and dust."""
+FINEST, SAMPLES = 8, 30
+"""Samples a pixel of discs with arms and dust at most, and samples a scale length that suffice."""
+LARGE = 512
+"""Sides of stamps from which on GalSim's own, looser limit on folded light holds: transforms would be too large."""
 LARGEST = 16384
 """Largest transforms that GalSim may make."""
 
@@ -65,16 +67,14 @@ def twin_image(
     field = galsim.ImageD(np.zeros(shape), xmin=0, ymin=0)
     sides = stamp_sides(truth, like, psf, mock.options.edge * mock.sigma[band])
     chosen = range(len(sides)) if rows is None else rows
+    alike = None if psf.degree else _star(galsim, psf, *psf.offset)
     for done, row in enumerate(chosen):
         own = {name: values[row] for name, values in truth.items()}
         side = int(min(sides[row], 2 * max(shape)))
         bounds = _bounds(galsim, own["x"], own["y"], side) & field.bounds
         if bounds.isDefined():
-            # Nyquist and folding limits well below what is compared.
-            params = galsim.GSParams(maximum_fft_size=LARGEST, folding_threshold=1e-3, kvalue_accuracy=1e-6)
-            source = galsim.Convolve(
-                _light(galsim, own, like, side), _star(galsim, own, psf), gsparams=params
-            )
+            star = alike or _star(galsim, psf, own["x"], own["y"])
+            source = galsim.Convolve(_light(galsim, own, like, side), star, gsparams=_params(galsim, side))
             stamp = field[bounds]
             source.drawImage(
                 stamp,
@@ -88,14 +88,20 @@ def twin_image(
     return np.asarray(field.array)
 
 
+def _params(galsim: Any, side: int) -> Any:
+    """Limits well below what is compared, where that can be."""
+    folding = 1e-3 if side < LARGE else 5e-3
+    return galsim.GSParams(maximum_fft_size=LARGEST, folding_threshold=folding, kvalue_accuracy=1e-6)
+
+
 def _bounds(galsim: Any, x: float, y: float, side: int) -> Any:
     left, low = round(float(x)) - side // 2, round(float(y)) - side // 2
     return galsim.BoundsI(left, left + side - 1, low, low + side - 1)
 
 
-def _star(galsim: Any, own: Mapping[str, Any], psf: PsfModel) -> Any:
-    """The PSF at a source, the pixel in it."""
-    image = galsim.ImageD(psf.at(own["x"], own["y"])[0])
+def _star(galsim: Any, psf: PsfModel, x: float, y: float) -> Any:
+    """The PSF at a position, the pixel in it."""
+    image = galsim.ImageD(psf.at(x, y)[0])
     return galsim.InterpolatedImage(
         image,
         scale=1 / psf.oversampling,
@@ -108,7 +114,7 @@ def _star(galsim: Any, own: Mapping[str, Any], psf: PsfModel) -> Any:
 def _light(galsim: Any, own: Mapping[str, Any], band: Band, side: int) -> Any:
     """A source before the PSF, in pixels."""
     scale = band.pixel_scale
-    params = galsim.GSParams(maximum_fft_size=LARGEST, folding_threshold=1e-3)
+    params = _params(galsim, side)
 
     def sersic(index: float, radius: float, ratio: float, angle: float, flux: float) -> Any:
         round_one = galsim.Sersic(
@@ -168,8 +174,9 @@ def _realistic(
 
 def _disc(galsim: Any, own: Mapping[str, Any], band: Band, flux: float, length: float, side: int) -> Any:
     """The light of a disc with arms and dust, sampled finely."""
-    half = FINE * (side // 2)
-    dy, dx = np.mgrid[-half : half + 1, -half : half + 1] / FINE
+    fine = min(FINEST, math.ceil(SAMPLES / length))
+    half = fine * (side // 2)
+    dy, dx = np.mgrid[-half : half + 1, -half : half + 1] / fine
     angle, q = math.radians(own["disc_position_angle"]), own["disc_axis_ratio"]
     u = (dy * math.cos(angle) - dx * math.sin(angle)) / length
     z = (-dx * math.cos(angle) - dy * math.sin(angle)) / length
@@ -184,8 +191,8 @@ def _disc(galsim: Any, own: Mapping[str, Any], band: Band, flux: float, length: 
     light = np.exp(-t) * (1 + arms) * np.exp(-depth * g * lane) * flux / (2 * math.pi * length**2 * q)
     return galsim.InterpolatedImage(
         galsim.ImageD(light),
-        scale=1 / FINE,
+        scale=1 / fine,
         normalization="sb",
         x_interpolant="linear",
-        gsparams=galsim.GSParams(maximum_fft_size=LARGEST, folding_threshold=1e-3),
+        gsparams=_params(galsim, side),
     )

@@ -21,6 +21,8 @@ import math
 
 import numpy as np
 
+from isolux.mock.light import HALF_LIGHT
+
 ARCMIN2 = 3600.0
 REFERENCE = 814.0
 """Wavelength in nanometres in which the distributions are given."""
@@ -38,8 +40,6 @@ EARLY_SHARE = 0.21
 COLOUR = {LATE: (4.0, 4.0, 1.3), EARLY: (8.0, 12.0, 1.0)}
 """Slope and curvature of magnitudes in log(reference / wavelength), and the slope's scatter."""
 STAR_COLOUR = (4.5, 2.0, 2.0)
-DISC = 1.6783469900166605
-"""Half-light radius of an exponential disc over its scale radius."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,7 +168,7 @@ def draw_galaxies(
         bulge_radius=disc_radius * np.clip(part, 0.08, 0.9),
         bulge_ratio=_cut_normal(0.75, 0.13, 0.35, 1.0, count, rng),
         bulge_angle=_turned(angle + rng.normal(0, 15, count)),
-        disc_scale=disc_radius / DISC,
+        disc_scale=disc_radius / HALF_LIGHT,
         disc_ratio=disc_ratio,
         colour=np.where((early == 1) & ~double, colours[1], colours[0]),
         bulge_colour=colours[1],

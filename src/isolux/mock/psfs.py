@@ -57,15 +57,17 @@ class Moffat:
         """Radius in arcsec to which it is drawn."""
         return 10 * self.fwhm
 
-    def image(self, half: int, scale: float, oversampling: int, shear: np.ndarray) -> np.ndarray:
+    def image(
+        self, half: int, scale: float, oversampling: int, shear: np.ndarray, points: int = NODES
+    ) -> np.ndarray:
         """Image (v, u) of 2 half + 1 samples a side; ``shear`` (2, 2) takes offsets to those of the round PSF."""
-        nodes, weights = np.polynomial.legendre.leggauss(NODES)
+        nodes, weights = np.polynomial.legendre.leggauss(points)
         wing = oversampling // 2
         cells = np.arange(-half - wing, half + wing + 1)
         axis = ((cells[:, None] + nodes / 2) * (scale / oversampling)).ravel()
         core = 0.5 * self.fwhm / math.sqrt(2 ** (1 / self.beta) - 1)
         light = (1 + _square(axis, shear) / core**2) ** -self.beta
-        shape = (len(cells), NODES, len(cells), NODES)
+        shape = (len(cells), points, len(cells), points)
         means = np.einsum("viuj,i,j->vu", light.reshape(shape), weights, weights)
         return _boxed(means, oversampling)
 
@@ -179,7 +181,9 @@ def _square(axis: np.ndarray, shear: np.ndarray) -> np.ndarray:
 
 
 def _boxed(samples: np.ndarray, oversampling: int) -> np.ndarray:
-    """Means over the pixel, of an odd number of samples a side."""
+    """Sums over the pixel, of an odd number of samples a side."""
+    if oversampling == 1:
+        return samples
     sums = np.cumsum(np.cumsum(np.pad(samples, ((1, 0), (1, 0))), 0), 1)
     k = oversampling
     return sums[k:, k:] - sums[:-k, k:] - sums[k:, :-k] + sums[:-k, :-k]

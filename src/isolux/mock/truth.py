@@ -16,7 +16,7 @@ from isolux.errors import InputError
 from isolux.mock import population as sky
 from isolux.mock.features import Features, draw_features, passed
 from isolux.mock.frame import Frame
-from isolux.mock.light import enclosed
+from isolux.mock.light import HALF_LIGHT, enclosed
 from isolux.mock.options import FieldOptions
 from isolux.mock.population import Galaxies
 from isolux.mock.surveys import Band
@@ -229,7 +229,7 @@ def half_light_radius(galaxies: Galaxies, wavelength: float) -> np.ndarray:
     share = 1 / (1 + 10 ** (0.4 * (bulge - disc)))
     q = share * galaxies.bulge_ratio + (1 - share) * galaxies.disc_ratio
     round_bulge = galaxies.bulge_radius * np.sqrt(galaxies.bulge_ratio)
-    round_disc = galaxies.disc_scale * sky.DISC * np.sqrt(galaxies.disc_ratio)
+    round_disc = galaxies.disc_scale * HALF_LIGHT * np.sqrt(galaxies.disc_ratio)
     low, high = np.minimum(round_bulge, round_disc), np.maximum(round_bulge, round_disc)
     for _ in range(40):
         middle = np.sqrt(low * high)
