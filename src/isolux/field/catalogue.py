@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
-from isolux.field.choose import bic, half_light
+from isolux.field.choose import HALF_LIGHT, bic, half_light
 from isolux.field.fitting import Fitted
 from isolux.field.groups import sizes
 from isolux.field.models import MODELS
@@ -46,7 +46,6 @@ SHARED = (
 )
 """Columns of a fit that every model has: the model's name is added to theirs."""
 LEFT_OUT = ("log_likelihood", "aic", "dof", "n_pixels", "steps")
-HALF_LIGHT = 1.6783469900166605
 Column = tuple[str, np.ndarray, str, str]
 """Name, values (source,), unit, meaning."""
 
@@ -116,16 +115,18 @@ def _places(measured: Measured, best: Sequence[Fitted | None]) -> dict[str, np.n
     found = measured.detections
     place = {"x": np.array(found.x, float), "y": np.array(found.y, float)}
     place |= {"x_err": np.full(len(best), np.nan), "y_err": np.full(len(best), np.nan)}
-    for k, fitted in enumerate(best):
-        if fitted is None:
+    for name, model in MODELS.items():
+        rows = [k for k, f in enumerate(best) if f is not None and f.model.name == name]
+        if not rows:
             continue
-        corner = {"x": fitted.cutout.left, "y": fitted.cutout.bottom}
-        for axis in "xy":
-            name = f"{fitted.model.centre}.{axis}"
-            value = float(fitted.result[name][0])
-            if math.isfinite(value):
-                place[axis][k] = corner[axis] + value
-                place[f"{axis}_err"][k] = float(fitted.result.error(name)[0])
+        fitted = [f for f in best if f is not None and f.model.name == name]
+        result = gather(fitted)
+        for axis, corner in (("x", "left"), ("y", "bottom")):
+            values = result[f"{model.centre}.{axis}"].double().numpy()
+            moved = values + np.array([getattr(f.cutout, corner) for f in fitted])
+            good = np.isfinite(moved)
+            place[axis][np.array(rows)[good]] = moved[good]
+            place[f"{axis}_err"][rows] = result.error(f"{model.centre}.{axis}").double().numpy()
     return place
 
 
@@ -157,9 +158,7 @@ def _best(
     """Magnitude, size and shape by the chosen model."""
     field = measured.field
     scale = field.pixel_scale
-    rows = [summary(fitted) for fitted in best]
-    keys = ("magnitude", "flux", "effective_radius", "sersic_index", "axis_ratio", "position_angle")
-    data = {key: np.array([row[key] for row in rows]).reshape(-1, 2) for key in keys}
+    data = summaries(best, field.zero_point)
     described = {
         "magnitude": ("mag", 1.0, "total AB magnitude of the best model"),
         "flux": ("flux", 1.0, "total flux of the best model"),
@@ -187,7 +186,7 @@ def _best(
     else:
         on_sky = angle
     yield from ellipticity(data["axis_ratio"], on_sky, data["position_angle"][:, 1])
-    part = np.array([row["bulge_fraction"] for row in rows]).reshape(-1, 2)
+    part = data["bulge_fraction"]
     yield (
         "bulge_fraction",
         part[:, 0],
@@ -212,76 +211,101 @@ def ellipticity(ratio: np.ndarray, angle: np.ndarray, angle_error: np.ndarray) -
         yield f"{name}_err", np.hypot(e_err * wave, e * turn * other), "", "one standard deviation of it"
 
 
-NOTHING = (math.nan, math.nan)
+def gather(fitted: Sequence[Fitted]) -> Result:
+    """The results of sources with one model as one, a row each."""
+    by_batch: dict[int, list[int]] = {}
+    for k, one in enumerate(fitted):
+        by_batch.setdefault(id(one.batch), []).append(k)
+    parts = [fitted[rows[0]].batch.select([fitted[k].row for k in rows]) for rows in by_batch.values()]
+    order = np.argsort([k for rows in by_batch.values() for k in rows])
+    return Result.concatenate(parts).select(order.tolist())
 
 
-def summary(fitted: Fitted | None) -> dict[str, tuple[float, float]]:
+KEYS = (
+    "magnitude",
+    "flux",
+    "effective_radius",
+    "sersic_index",
+    "axis_ratio",
+    "position_angle",
+    "bulge_fraction",
+)
+Pairs = dict[str, np.ndarray]
+"""Values and errors (source, 2) by name."""
+
+
+def summaries(best: Sequence[Fitted | None], zero_point: float) -> Pairs:
     """Values and errors of what every model has, in pixels; NaN where the model does not have it."""
-    keys = (
-        "magnitude",
-        "flux",
-        "effective_radius",
-        "sersic_index",
-        "axis_ratio",
-        "position_angle",
-        "bulge_fraction",
-    )
-    row = dict.fromkeys(keys, NOTHING)
-    if fitted is None:
-        return row
-    result, name = fitted.result, fitted.model.light
+    found = {key: np.full((len(best), 2), np.nan) for key in KEYS}
+    for name in MODELS:
+        rows = [k for k, fitted in enumerate(best) if fitted is not None and fitted.model.name == name]
+        if rows:
+            some = summary(
+                name, gather([f for f in best if f is not None and f.model.name == name]), zero_point
+            )
+            for key, pairs in some.items():
+                found[key][rows] = pairs
+    return found
 
-    def pair(column: str) -> tuple[float, float]:
-        return float(result[column][0]), float(result.error(column)[0])
 
-    magnitude = pair("total.magnitude" if fitted.model.composite else f"{name}.magnitude")
-    flux = 10 ** (-0.4 * (magnitude[0] - float(result.zero_point[0])))
-    row["magnitude"], row["flux"] = magnitude, (flux, flux * magnitude[1] * math.log(10) / 2.5)
-    if fitted.model.name == "point":
-        return row | {"effective_radius": (0.0, math.nan)}
-    for key in ("axis_ratio", "position_angle"):
-        row[key] = pair(f"{name}.{key}")
-    if fitted.model.name == "exponential":
-        size = pair("exponential.scale_radius")
-        row["effective_radius"] = (HALF_LIGHT * size[0], HALF_LIGHT * size[1])
-        row["sersic_index"] = (1.0, 0.0)
-    elif fitted.model.name == "bulge+disc":
-        row["effective_radius"] = (half_light_of_both(result), math.nan)
+def summary(name: str, result: Result, zero_point: float) -> Pairs:
+    """The same for sources with one model."""
+    model = MODELS[name]
+    light = model.light
+
+    def pair(column: str) -> np.ndarray:
+        return np.stack([result[column].double().numpy(), result.error(column).double().numpy()], 1)
+
+    magnitude = pair("total.magnitude" if model.composite else f"{light}.magnitude")
+    flux = 10 ** (-0.4 * (magnitude[:, 0] - zero_point))
+    row = {"magnitude": magnitude, "flux": np.stack([flux, flux * magnitude[:, 1] * math.log(10) / 2.5], 1)}
+    if name == "point":
+        return row | {"effective_radius": np.array([[0.0, np.nan]] * len(result))}
+    row |= {key: pair(f"{light}.{key}") for key in ("axis_ratio", "position_angle")}
+    if name == "exponential":
+        row["effective_radius"] = HALF_LIGHT * pair("exponential.scale_radius")
+        row["sersic_index"] = np.array([[1.0, 0.0]] * len(result))
+    elif name == "bulge+disc":
+        radius = half_light_of_both(result)
+        row["effective_radius"] = np.stack([radius, np.full(len(radius), np.nan)], 1)
         row["bulge_fraction"] = pair("bulge.fraction")
     else:
-        row["effective_radius"], row["sersic_index"] = (
-            pair(f"{name}.effective_radius"),
-            pair(f"{name}.sersic_index"),
-        )
-        if fitted.model.name == "sersic+point":
+        row |= {key: pair(f"{light}.{key}") for key in ("effective_radius", "sersic_index")}
+        if name == "sersic+point":
             row["bulge_fraction"] = pair("nucleus.fraction")
     return row
 
 
-def half_light_of_both(result: Result) -> float:
-    """Radius in pixels that holds half of the light of a bulge and a disc, each along its own major axis."""
-    parts = []
-    for name, index in (("bulge", float(result["bulge.sersic_index"][0])), ("disc", 1.0)):
-        parts.append((float(result[f"{name}.fraction"][0]), half_light(result, name), index))
-    if not all(math.isfinite(v) and v > 0 for part in parts for v in part):
-        return math.nan
+def half_light_of_both(result: Result) -> np.ndarray:
+    """Radii (source,) in pixels that hold half of the light of a bulge and a disc, each along its own major axis."""
+    share = result["bulge.fraction"].double().numpy()
+    parts = (
+        (
+            share,
+            result["bulge.effective_radius"].double().numpy(),
+            result["bulge.sersic_index"].double().numpy(),
+        ),
+        (1 - share, HALF_LIGHT * result["disc.scale_radius"].double().numpy(), np.ones(len(result))),
+    )
 
-    def too_much(log_radius: float) -> float:
-        radius = math.exp(log_radius)
-        return -0.5 + sum(
-            share * special.gammainc(2 * n, special.gammaincinv(2 * n, 0.5) * (radius / size) ** (1 / n))
-            for share, size, n in parts
+    def inside(radius: np.ndarray) -> np.ndarray:
+        return sum(
+            part * special.gammainc(2 * n, special.gammaincinv(2 * n, 0.5) * (radius / size) ** (1 / n))
+            for part, size, n in parts
         )
 
-    sizes = [math.log(size) for _, size, _ in parts]
-    low, high = min(sizes) - 1e-6, max(sizes) + 1e-6
-    return math.exp(optimize.brentq(too_much, low, high))
+    low, high = (np.log(f(parts[0][1], parts[1][1])) for f in (np.minimum, np.maximum))
+    for _ in range(40):
+        middle = (low + high) / 2
+        more = inside(np.exp(middle)) > 0.5
+        low, high = np.where(more, low, middle), np.where(more, middle, high)
+    return np.exp((low + high) / 2)
 
 
 def flags_of(measured: Measured, k: int, fitted: Fitted | None) -> Flag:
     """All remarks on a source: of its detection and of its fit."""
     found = measured.detections
-    flags = Flag(0) if fitted is None else fitted.result.flags[0]
+    flags = Flag(0) if fitted is None else fitted.flags
     for flag, marked in (
         (Flag.EDGE, found.edge[k]),
         (Flag.SATURATED, found.saturated[k]),
@@ -296,24 +320,24 @@ def flags_of(measured: Measured, k: int, fitted: Fitted | None) -> Flag:
     if fitted.cutout.side >= measured.options.largest:
         flags |= Flag.STAMP_LIMIT
     centre = fitted.model.centre
-    x = fitted.cutout.left + float(fitted.result[f"{centre}.x"][0]) - found.x[k]
-    y = fitted.cutout.bottom + float(fitted.result[f"{centre}.y"][0]) - found.y[k]
+    x = fitted.cutout.left + fitted.values[f"{centre}.x"] - found.x[k]
+    y = fitted.cutout.bottom + fitted.values[f"{centre}.y"] - found.y[k]
     half_width = 0.5 * measured.psf.fwhm if measured.psf is not None else 1.0
-    if math.hypot(x, y) > MOVED * max(half_width, half_light(fitted.result, fitted.model.light)):
+    if math.hypot(x, y) > MOVED * max(half_width, half_light(fitted, fitted.model.light)):
         flags |= Flag.MOVED
     return flags
 
 
 def _flags(measured: Measured, best: Sequence[Fitted | None]) -> Iterator[Column]:
     flags = [flags_of(measured, k, fitted) for k, fitted in enumerate(best)]
-    status = [Status.FAILED if f is None else f.result.status[0] for f in best]
+    status = [Status.FAILED if f is None else f.status for f in best]
     for k, fitted in enumerate(best):
         if fitted is None and measured.fits[k]:
-            status[k] = next(iter(measured.fits[k].values())).result.status[0]
+            status[k] = next(iter(measured.fits[k].values())).status
     words = []
     for k, (code, fitted) in enumerate(zip(status, best, strict=True)):
         tried = fitted or next(iter(measured.fits[k].values()), None)
-        words.append((tried.result.message[0] if tried is not None else "") or code.message)
+        words.append((tried.batch.message[tried.row] if tried is not None else "") or code.message)
     yield (
         "status",
         np.array([int(s) for s in status], np.int32),
@@ -336,10 +360,16 @@ def _flags(measured: Measured, best: Sequence[Fitted | None]) -> Iterator[Column
     )
     yield (
         "reduced_chi2",
-        _every(measured, [None if f is None else float(f.result.reduced_chi2[0]) for f in best]),
+        _every(measured, [None if f is None else reduced(f) for f in best]),
         "",
         "chi-square of the best model over degrees of freedom, in its stamp",
     )
+
+
+def reduced(fitted: Fitted) -> float:
+    """Chi-square over degrees of freedom."""
+    batch, row = fitted.batch, fitted.row
+    return float(batch.chi2[row]) / max(float(batch.n_pixels[row] - batch.n_free[row]), 1.0)
 
 
 def _detected(measured: Measured) -> Iterator[Column]:
@@ -375,14 +405,14 @@ def _model_columns(measured: Measured, name: str) -> Iterator[Column]:
     if not rows:
         return
     fitted = [measured.fits[k][name] for k in rows]
-    table = Result.concatenate([f.result for f in fitted]).table()
+    table = gather(fitted).table()
     corner = {
         "x": np.array([f.cutout.left for f in fitted]),
         "y": np.array([f.cutout.bottom for f in fitted]),
     }
     own = MODELS[name].components
     for column in table.colnames:
-        if column in SKIPPED or column in LEFT_OUT or column.endswith("_mark"):
+        if column in SKIPPED or column in LEFT_OUT or column.endswith(("_mark", "_flux", "_flux_err")):
             continue
         values = getattr(table[column], "value", table[column])
         if values.dtype.kind not in "fiu":
@@ -400,7 +430,7 @@ def _model_columns(measured: Measured, name: str) -> Iterator[Column]:
         yield final, data, _ours(unit), table[column].info.description
     if "flags" in table.colnames:
         data = np.full(len(measured), -1, np.int32)
-        data[rows] = [int(f.result.flags[0]) for f in fitted]
+        data[rows] = [int(f.flags) for f in fitted]
         yield f"flags_{suffix}", data, "", f"remarks on the fit of {name}; -1 where there is none"
 
 

@@ -9,13 +9,16 @@ or whose size has run into a bound, is another, simpler model that has been paid
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-
-import numpy as np
 
 from isolux.field.fitting import Fitted
 from isolux.status import Flag
 
+HALF_LIGHT = 1.6783469900166605
+"""Half-light radius of an exponential disc over its scale radius."""
+LARGEST = 0.49
+"""Half-light radius, in sides of the stamp, at which a galaxy is but a slope of the sky."""
 LEAST_PART = 0.01
 """Least part of a source's light that a component must hold."""
 UNRESOLVED = 0.2
@@ -24,9 +27,12 @@ UNRESOLVED = 0.2
 
 def bic(fitted: Fitted) -> float:
     """Schwarz's criterion of a fit; infinite where there is none."""
-    result = fitted.result
-    value = float(result.bic[0]) if result.status[0].fitted else np.inf
-    return value if np.isfinite(value) else np.inf
+    if not fitted.status.fitted:
+        return math.inf
+    batch, row = fitted.batch, fitted.row
+    pixels, free = float(batch.n_pixels[row]), float(batch.n_free[row])
+    value = float(batch.chi2[row]) + free * math.log(max(pixels, 1.0))
+    return value if math.isfinite(value) else math.inf
 
 
 def is_meant(fitted: Fitted, half_width: float) -> bool:
@@ -39,35 +45,35 @@ def is_meant(fitted: Fitted, half_width: float) -> bool:
     half_width : float
         Of the PSF at half maximum, in pixels.
     """
-    result, model = fitted.result, fitted.model
-    if not result.status[0].fitted:
+    model = fitted.model
+    if not fitted.status.fitted:
         return False
     if model.composite:
-        if Flag.AT_BOUND in result.flags[0] or Flag.NO_COVARIANCE in result.flags[0]:
+        if Flag.AT_BOUND in fitted.flags or Flag.NO_COVARIANCE in fitted.flags:
             return False
-        parts = [float(result[f"{name}.fraction"][0]) for name in model.components]
-        if min(parts) < LEAST_PART:
+        if min(fitted.values[f"{name}.fraction"] for name in model.components) < LEAST_PART:
             return False
         if model.name == "bulge+disc":
-            bulge, disc = (half_light(result, name) for name in ("bulge", "disc"))
-            return bulge < disc
+            return half_light(fitted, "bulge") < half_light(fitted, "disc")
         return True
-    return model.name == "point" or half_light(result, model.light) > UNRESOLVED * half_width
+    if model.name == "point":
+        return True
+    size = half_light(fitted, model.light)
+    return UNRESOLVED * half_width < size < LARGEST * fitted.cutout.side
 
 
-def half_light(result, name: str) -> float:  # type: ignore[no-untyped-def]
+def half_light(fitted: Fitted, name: str) -> float:
     """Half-light radius of a component in pixels, along its major axis; zero for a point."""
-    columns = {column.name for column in result.columns}
-    if f"{name}.effective_radius" in columns:
-        return float(result[f"{name}.effective_radius"][0])
-    if f"{name}.scale_radius" in columns:
-        return 1.6783469900166605 * float(result[f"{name}.scale_radius"][0])
+    if f"{name}.effective_radius" in fitted.values:
+        return fitted.values[f"{name}.effective_radius"]
+    if f"{name}.scale_radius" in fitted.values:
+        return HALF_LIGHT * fitted.values[f"{name}.scale_radius"]
     return 0.0
 
 
 def choose(candidates: Mapping[str, Fitted], half_width: float) -> str | None:
     """The name of the model with the least criterion among those that are meant; None where no model has a fit."""
     meant = {name: bic(f) for name, f in candidates.items() if is_meant(f, half_width)}
-    anyhow = {name: bic(f) for name, f in candidates.items() if np.isfinite(bic(f))}
+    anyhow = {name: bic(f) for name, f in candidates.items() if math.isfinite(bic(f))}
     among = meant or anyhow
     return min(among, key=lambda name: among[name]) if among else None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -29,7 +30,11 @@ GROWN = 3
 WRONG = 0.05
 """How wrong a neighbour's model may be, as part of its light: pixels where that is more than the noise are masked."""
 CORE = 3.0
-"""Where models are brighter than so many standard deviations of the sky's noise, what they leave tells nothing of it."""
+"""Where models are brighter than so many times the sky's noise, what they leave tells nothing of it."""
+RADII = (6, 8, 11, 16, 23, 32, 45, 64, 91, 128)
+"""Radii in pixels at which PSFs are cut."""
+LOST = 0.5
+"""Light of the PSF that may be cut off, in errors of the source's flux."""
 SMOOTH = 1.5
 """Width in pixels of the Gaussian that the image is smoothed with to say how much light, and so noise, is where."""
 
@@ -181,15 +186,21 @@ class Sheet:
         ids: Sequence[str],
         drawn: Sequence[Drawn | None],
         dtype: torch.dtype = torch.float32,
+        radius: int | None = None,
     ) -> Batch:
-        """The stamps of cutouts of one side; the members' own models in ``drawn`` are left in the image."""
-        stamps, psf = [], None
+        """The stamps of cutouts of one side; the members' own models in ``drawn`` are left in the image.
+
+        The PSF is cut at a radius in pixels, if one is given (:func:`psf_radius`); the zero point then makes up for the
+        light that is cut off.
+        """
+        stamps, psf, whole = [], None, 1.0
         if self.psf is not None:
             middle = [(c.left + (c.side - 1) / 2, c.bottom + (c.side - 1) / 2) for c in cutouts]
             x, y = np.array(middle).T
-            psf = self.psf.at(x, y)
+            psf = trimmed(self.psf, radius).at(x, y)
+            whole = 1 - (0 if radius is None else lost_light(self.psf, radius))
         for k, (cutout, name) in enumerate(zip(cutouts, ids, strict=True)):
-            stamps.append(self._stamp(cutout, name, drawn, None if psf is None else psf[k]))
+            stamps.append(self._stamp(cutout, name, drawn, None if psf is None else psf[k], whole))
         return Batch.from_stamps(
             stamps,
             psf_oversampling=1 if self.psf is None else self.psf.oversampling,
@@ -198,7 +209,7 @@ class Sheet:
         )
 
     def _stamp(
-        self, cutout: Cutout, name: str, drawn: Sequence[Drawn | None], psf: np.ndarray | None
+        self, cutout: Cutout, name: str, drawn: Sequence[Drawn | None], psf: np.ndarray | None, whole: float
     ) -> Stamp:
         inside, place = cutout.box(self.image.shape)
         square = (cutout.side, cutout.side)
@@ -223,7 +234,7 @@ class Sheet:
             mask=bad,
             psf=psf,
             gain=self.field.gain,
-            zero_point=self.field.zero_point,
+            zero_point=self.field.zero_point + 2.5 * math.log10(whole),
             pixel_scale=self.field.pixel_scale,
             source=f"source {name}",
         )
@@ -249,6 +260,40 @@ class Sheet:
         inside, place = cutout.box(self.image.shape)
         own = self.segmentation[inside] == k + 1
         return float(batch_mask[place][own].mean()) if own.any() else 0.0
+
+
+def psf_radius(psf: PsfModel | None, signal: float) -> int:
+    """Radius in pixels, one of a few, beyond which the PSF holds too little light to matter at a signal-to-noise.
+
+    Transforms take the time of the stamp and the PSF together, and most sources are faint.
+    """
+    if psf is None:
+        return 0
+    return next((r for r in RADII if lost_light(psf, r) < LOST / max(signal, 1.0)), RADII[-1])
+
+
+@lru_cache(maxsize=64)
+def lost_light(psf: PsfModel, radius: int) -> float:
+    """Part of the light of the PSF in the middle of the field outside a square of so many pixels to each side."""
+    whole = psf.at(*psf.offset)[0]
+    return float(1 - _middle(whole[None], radius * psf.oversampling)[0].sum())
+
+
+@lru_cache(maxsize=16)
+def trimmed(psf: PsfModel, radius: int | None) -> PsfModel:
+    """The PSF without what lies farther out than so many pixels; where it is smaller, itself."""
+    if radius is None or radius * psf.oversampling >= max(psf.size) // 2:
+        return psf
+    return dataclasses.replace(psf, basis=_middle(psf.basis, radius * psf.oversampling))
+
+
+def _middle(images: np.ndarray, samples: int) -> np.ndarray:
+    """The middle of images (image, v, u), so many samples to each side."""
+    places = []
+    for length in images.shape[1:]:
+        half = min(samples, length // 2)
+        places.append(slice(length // 2 - half, length // 2 + half + 1))
+    return images[:, places[0], places[1]]
 
 
 def grow(segmentation: np.ndarray, pixels: int = GROWN) -> np.ndarray:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,14 @@ import torch
 
 from isolux.batch import Batch
 from isolux.crowd import Crowd
-from isolux.field.cutouts import Cutout, Drawn, Sheet
+from isolux.field.cutouts import Cutout, Drawn, Sheet, psf_radius
 from isolux.field.models import Model, member, prefix_of, scene_of
 from isolux.isolate import Workplace, fit_each
+from isolux.priors import Prior
 from isolux.renderer import Renderer
 from isolux.result import Result
 from isolux.scene import Scene
+from isolux.status import Flag, Status
 
 BATCH_PIXELS = 1 << 20
 """Pixels of a batch at most: small enough that several processes share the work evenly."""
@@ -39,23 +42,50 @@ class Fitted:
     model : Model
         What was fitted.
     cutout : Cutout
-        Where; positions in ``result`` are those of its pixels.
-    result : Result
-        Of one row.
+        Where; positions in ``batch`` are those of its pixels.
+    batch : Result
+        The results of all sources that were fitted with it.
+    row : int
+        Its own.
     drawn : Drawn or None
         The model image; None where there is no fit.
     masked : float
         Share of its footprint that was masked.
-    together : int
-        Sources that were fitted at the same time.
     """
 
     model: Model
     cutout: Cutout
-    result: Result
+    batch: Result
+    row: int
     drawn: Drawn | None
     masked: float
-    together: int
+
+    @property
+    def status(self) -> Status:
+        """Why its fit ended."""
+        return self.batch.status[self.row]
+
+    @property
+    def flags(self) -> Flag:
+        """Remarks on its fit."""
+        return self.batch.flags[self.row]
+
+    @cached_property
+    def values(self) -> dict[str, float]:
+        """Parameters and derived quantities by full name."""
+        return {
+            column.name: value
+            for columns, numbers in (
+                (self.batch.columns, self.batch.values),
+                (self.batch.derived, self.batch.derived_values),
+            )
+            for column, value in zip(columns, numbers[self.row].tolist(), strict=True)
+        }
+
+    @cached_property
+    def result(self) -> Result:
+        """The result of this source alone, one row."""
+        return self.batch.select([self.row])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,8 +160,12 @@ class Fitter:
         The processes.
     ids : sequence of str
         Names of the sources.
+    signal : sequence of float
+        Signal-to-noise of each as it was detected.
     options : mapping
         Of :func:`isolux.fit`.
+    priors : callable
+        Priors of a group, from its models; their numbers are columns that the starting values bring along.
     device : str
         Where to fit.
     tell : callable
@@ -140,7 +174,9 @@ class Fitter:
 
     crowd: Crowd[Job, Answer]
     ids: Sequence[str]
+    signal: Sequence[float]
     options: Mapping[str, Any]
+    priors: Callable[[Sequence[Model]], Sequence[Prior]]
     device: str
     tell: Callable[[int], object]
 
@@ -177,10 +213,10 @@ class Fitter:
                     Fitted(
                         model,
                         cutout,
-                        answer.results[k].select([row]),
+                        answer.results[k],
+                        row,
                         self._drawn(cutout, answer, k, row),
                         sheet.masked_share(cutout, cutout.members[k], job.batch.mask[row].numpy()),
-                        len(models),
                     )
                     for k, model in enumerate(models)
                 )
@@ -201,10 +237,11 @@ class Fitter:
         drawn: Sequence[Drawn | None],
     ) -> Iterator[Job]:
         """Batches of one kind, the most costly first."""
-        kinds: dict[tuple[int, tuple[str, ...]], list[int]] = defaultdict(list)
+        kinds: dict[tuple[int, int, tuple[str, ...]], list[int]] = defaultdict(list)
         for place, (cutout, models) in enumerate(wanted):
-            kinds[cutout.side, tuple(model.name for model in models)].append(place)
-        for (side, _), places in sorted(kinds.items(), key=lambda kind: kind[0], reverse=True):
+            radius = psf_radius(sheet.psf, max(self.signal[k] for k in cutout.members))
+            kinds[cutout.side, radius, tuple(model.name for model in models)].append(place)
+        for (side, radius, _), places in sorted(kinds.items(), key=lambda kind: kind[0], reverse=True):
             size = max(1, BATCH_PIXELS // side**2)
             for first in range(0, len(places), size):
                 some = places[first : first + size]
@@ -212,5 +249,7 @@ class Fitter:
                 names = ["+".join(self.ids[k] for k in cutout.members) for cutout in cutouts]
                 given = [start(*wanted[place]) for place in some]
                 table = {name: np.array([values[name] for values in given]) for name in given[0]}
-                batch = sheet.batch(cutouts, names, drawn)
-                yield Job(tuple(some), wanted[some[0]][1], batch, table, self.options, self.device)
+                batch = sheet.batch(cutouts, names, drawn, radius=radius)
+                models = wanted[some[0]][1]
+                fitting = {**self.options, "priors": self.priors(models)}
+                yield Job(tuple(some), models, batch, table, fitting, self.device)

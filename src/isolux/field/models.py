@@ -34,7 +34,7 @@ OWN = (
 INDEX = (0.3, 8.0)
 """Sérsic indices that are looked at: beyond them images hardly change."""
 BULGE_INDEX = 4.0
-LARGEST = 1.0
+LARGEST = 0.5
 """Largest half-light radius, in sides of the stamp."""
 
 

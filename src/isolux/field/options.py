@@ -31,9 +31,10 @@ class FieldOptions:
         Side of stamps in pixels at most.
     composite_signal : float
         Signal-to-noise below which models of two components are not tried.
-    priors : sequence of Prior
-        On parameters of the models, such as ``LogNormalPrior("sersic.sersic_index", ...)``; a model takes those of its
-        own components.
+    priors : "population", "none" or sequence of Prior
+        What is known of galaxies before: :mod:`isolux.field.population`, nothing, or priors of one's own on parameters
+        of the models, such as ``LogNormalPrior("sersic.sersic_index", 1.5, 0.3)``. Priors of one's own hold for
+        sources that are fitted alone.
     errors : {"covariance", "none"}
         How errors are found.
     shapes : bool
@@ -56,7 +57,7 @@ class FieldOptions:
     most: int = 4
     largest: int = 512
     composite_signal: float = 30.0
-    priors: Sequence[Prior] = ()
+    priors: str | Sequence[Prior] = "population"
     errors: str = "covariance"
     shapes: bool = True
     workers: int | None = None
@@ -73,6 +74,8 @@ class FieldOptions:
             value = getattr(self, name)
             if not (name == "workers" and value is None) and (not isinstance(value, int) or value < least):
                 raise InputError(name, value, f"a whole number, {least} or more")
+        if isinstance(self.priors, str) and self.priors not in ("population", "none"):
+            raise InputError("priors", self.priors, "population, none, or a sequence of priors")
         if self.errors not in ("covariance", "none"):
             raise InputError("errors", self.errors, "covariance, none")
 

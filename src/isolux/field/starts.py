@@ -45,12 +45,12 @@ def from_detection(detections: Detections, k: int, half_width: float, zero_point
 
 def plain_values(fitted: Fitted, fallback: Mapping[str, float]) -> dict[str, float]:
     """The same from a fit with one component; the detection's where there is none."""
-    if not fitted.result.status[0].fitted or fitted.model.composite:
+    if not fitted.status.fitted or fitted.model.composite:
         return dict(fallback)
-    name, known = fitted.model.light, dict(fallback)
-    for column, value in zip(fitted.result.columns, fitted.result.values[0].tolist(), strict=True):
-        component, short = column.name.split(".", 1)
-        if component == name and math.isfinite(value):
+    known = dict(fallback)
+    for name, value in fitted.values.items():
+        component, short = name.split(".", 1)
+        if component == fitted.model.light and math.isfinite(value):
             known[short] = value
     if "scale_radius" in known:
         known["effective_radius"], known["sersic_index"] = HALF_LIGHT * known.pop("scale_radius"), 1.0
@@ -69,7 +69,7 @@ def for_model(model: Model, known: Mapping[str, float], cutout: Cutout, prefix: 
     start[f"{name}.magnitude"] = known["magnitude"]
     if model.name == "point":
         return start
-    largest = 0.5 * cutout.side
+    largest = 0.4 * cutout.side
     radius = min(known["effective_radius"], largest)
     ratio = min(max(known["axis_ratio"], RATIO_ROOM[0]), RATIO_ROOM[1])
     start |= {f"{name}.axis_ratio": ratio, f"{name}.position_angle": known["position_angle"]}
@@ -82,11 +82,11 @@ def for_model(model: Model, known: Mapping[str, float], cutout: Cutout, prefix: 
 def again(fitted: Fitted, cutout: Cutout, prefix: str = "") -> dict[str, float]:
     """Starting values from a fit of the same model on another stamp."""
     start = {}
-    kinds = zip(fitted.result.columns, fitted.result.kinds, fitted.result.values[0].tolist(), strict=True)
-    for column, kind, value in kinds:
+    for column, kind in zip(fitted.batch.columns, fitted.batch.kinds, strict=True):
         component, short = column.name.split(".", 1)
         if component == "sky" or kind != "free":
             continue
+        value = fitted.values[column.name]
         moved = {"x": fitted.cutout.left - cutout.left, "y": fitted.cutout.bottom - cutout.bottom}.get(
             short, 0
         )

@@ -22,9 +22,11 @@ from isolux.field.detect import Detections, DetectOptions, detect
 from isolux.field.fitting import Fitted, Fitter, do
 from isolux.field.groups import group_sources
 from isolux.field.image import FieldImage
-from isolux.field.models import MODELS, Model, prefix_of
+from isolux.field.models import MODELS, Model, prefix_of, scene_of
 from isolux.field.options import FieldOptions
+from isolux.field.population import population_columns, population_priors
 from isolux.field.stars import psf_from_stars, star_likeness
+from isolux.priors import Prior
 from isolux.psf_model import PsfModel
 
 STAR = 0.9
@@ -175,7 +177,11 @@ def measure_sources(
     ids = [str(number) for number in found.number]
     total = len(found)
     with Crowd(do, options.workers or cores) as crowd:
-        fitter = Fitter(crowd, ids, {"errors": options.errors}, options.device, lambda n: None)
+        signal = np.nan_to_num(found.snr, nan=1.0)
+        priors = population_priors if options.priors == "population" else _given(options.priors)
+        fitter = Fitter(
+            crowd, ids, signal, {"errors": options.errors}, priors, options.device, lambda n: None
+        )
         way = _Way(field, found, star, half_width, groups, options, fitter, tell, total)
         baseline = way.baseline(sheet, reach)
         clock.stop("first fits")
@@ -194,6 +200,17 @@ def measure_sources(
     return Measured(
         field, found, psf, star, groups, fits, chosen, sheet, drawn, options, clock.seconds, remarks
     )
+
+
+def _given(priors: str | Sequence[Prior]) -> Callable[[Sequence[Model]], Sequence[Prior]]:
+    """A user's priors for single sources: those on parameters that a model has."""
+    chosen = () if isinstance(priors, str) else tuple(priors)
+
+    def of(models: Sequence[Model]) -> Sequence[Prior]:
+        names = scene_of(models, 64).columns
+        return [p for p in chosen if isinstance(p.on, str) and p.on in names]
+
+    return of
 
 
 def _drawn(fits: Mapping[str, Fitted], name: str | None, old: Drawn | None) -> Drawn | None:
@@ -226,7 +243,7 @@ class _Way:
         wanted = [self._sorted(cut(group, x, y, need, self.options.largest)) for group in self.groups]
 
         def start(cutout: Cutout, models: tuple[Model, ...]) -> dict[str, float]:
-            values = {}
+            values = self._columns(cutout, models)
             for k, (number, model) in enumerate(zip(cutout.members, models, strict=True)):
                 values |= starts.for_model(model, self.known[number], cutout, prefix_of(models, k))
             return values
@@ -255,17 +272,14 @@ class _Way:
     def need(self, k: int, fitted: Fitted, reach: float) -> float:
         """Pixels from the centre to the edges of a source's stamp."""
         least = ROOM * reach + MARGIN
-        if not fitted.result.status[0].fitted or fitted.model.name != "sersic":
+        if not fitted.status.fitted or fitted.model.name != "sersic":
             return least
         names = ("flux", "effective_radius", "sersic_index", "axis_ratio")
-        flux, radius, index, ratio = (float(fitted.result[f"sersic.{name}"][0]) for name in names)
+        flux, radius, index, ratio = (fitted.values[f"sersic.{name}"] for name in names)
         b = 2 * index - 1 / 3  # Graham & Driver 2005, section 2.1
         whole = 2 * math.pi * index * math.exp(b) * b ** (-2 * index) * math.gamma(2 * index)
         at_radius = flux / (whole * radius**2 * ratio)
-        row = int(np.clip(round(float(self.found.y[k])), 0, self.field.shape[0] - 1))
-        column = int(np.clip(round(float(self.found.x[k])), 0, self.field.shape[1] - 1))
-        sky = self.found.background.rms if self.field.sigma is None else self.field.sigma
-        faint = FAINT * float(sky[row, column])
+        faint = FAINT * self.sky_noise(k)
         if not (at_radius > 0 and math.isfinite(at_radius)):
             return least
         out = radius * (1 + max(0.0, math.log(at_radius / faint)) / b) ** index
@@ -283,12 +297,28 @@ class _Way:
             wanted += [(own, (model,)) for model in self._models_for(k)]
 
         def start(cutout: Cutout, models: tuple[Model, ...]) -> dict[str, float]:
-            return starts.for_model(models[0], known[cutout.members[0]], cutout)
+            return self._columns(cutout, models) | starts.for_model(
+                models[0], known[cutout.members[0]], cutout
+            )
 
         fits: list[dict[str, Fitted]] = [{} for _ in range(len(self.found))]
         for (fitted,) in self._fit("fitting models", sheet, wanted, start, drawn):
             fits[fitted.cutout.members[0]][fitted.model.name] = fitted
         return fits
+
+    def _columns(self, cutout: Cutout, models: Sequence[Model]) -> dict[str, float]:
+        """Numbers of the priors."""
+        sizes = [self.known[number]["effective_radius"] for number in cutout.members]
+        noise = self.sky_noise(cutout.members[0])
+        return dict(population_columns(models, sizes, noise, 0.4 * cutout.side))
+
+    def sky_noise(self, k: int) -> float:
+        """Noise of a pixel of sky where a source is."""
+        row = int(np.clip(round(float(self.found.y[k])), 0, self.field.shape[0] - 1))
+        column = int(np.clip(round(float(self.found.x[k])), 0, self.field.shape[1] - 1))
+        sky = self.found.background.rms if self.field.sigma is None else self.field.sigma
+        noise = float(sky[row, column])
+        return noise if noise > 0 else 1.0
 
     def _models_for(self, k: int) -> list[Model]:
         bright = self.found.snr[k] >= self.options.composite_signal
@@ -316,14 +346,14 @@ class _Way:
             wanted.append((own, tuple(MODELS[chosen[k] or ""] for k in members)))
 
         def start(cutout: Cutout, models: tuple[Model, ...]) -> dict[str, float]:
-            values = {}
+            values = self._columns(cutout, models)
             for k, number in enumerate(cutout.members):
                 values |= starts.again(fits[number][models[k].name], cutout, prefix_of(models, k))
             return values
 
         for found in self._fit("fitting groups again", sheet, wanted, start, drawn):
             for number, fitted in zip(found[0].cutout.members, found, strict=True):
-                if fitted.result.status[0].fitted:
+                if fitted.status.fitted:
                     fits[number][fitted.model.name] = fitted
 
     def _fit(

@@ -24,7 +24,7 @@ MOST_DRAWN = 400
 """Sources whose ellipses are drawn; more hide the image."""
 LARGEST = 1500
 """Pixels a side that are drawn; larger fields are binned."""
-SIDE, GAP, HEAD, FOOT = 3.4, 0.1, 0.34, 0.42
+SIDE, GAP, HEAD, FOOT = 3.4, 0.1, 0.5, 0.36
 
 
 def field_figure(

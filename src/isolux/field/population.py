@@ -1,0 +1,81 @@
+"""What is known of galaxies before they are fitted: weak priors that keep faint ones from running away.
+
+Where the signal is low a Sérsic galaxy, its index and the sky can be traded for one another without end: the best fit
+is then often a cusp with wings as wide as the stamp, a magnitude too bright. So by default
+
+    log10 n           Gaussian about log10 1.5, 0.35 wide
+    log10 r_e         Gaussian about the size that was detected (the PSF taken off), 0.4 wide
+    q                 Gaussian about 0.65, 0.3 wide
+    the sky           Gaussian about the measured background, 0.02 of the noise a pixel wide
+
+are further residuals. They weigh as much as an error of those widths would; from a signal-to-noise of 50 on they are
+nothing beside the data. The widths are those of surveys' galaxies (COSMOS: Sargent et al. 2007, ApJS 172, 434; SDSS:
+Simard et al. 2011, ApJS 196, 11), a little widened, and near those that SourceXtractor++ had in the Euclid Morphology
+Challenge (Bretonnière et al. 2023, A&A 671, A102).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from isolux.field.models import Model, prefix_of
+from isolux.parameters import Column
+from isolux.priors import GaussianPrior, LogNormalPrior, Prior
+
+INDEX = (1.5, 0.35)
+SIZE_DEX = 0.4
+RATIO = (0.65, 0.3)
+BULGE, BULGE_DEX = 0.4, 0.5
+"""Half-light radius of a bulge over that of its galaxy."""
+SKY = 0.02
+"""Error of the measured background in units of the noise a pixel."""
+HALF_LIGHT = 1.6783469900166605
+SKY_WIDTH = "sky_width"
+SHAPED = ("exponential", "sersic", "disc", "host")
+
+
+def population_priors(models: Sequence[Model]) -> tuple[Prior, ...]:
+    """Priors on the scene of a group; their numbers are columns that :func:`population_columns` gives."""
+    priors: list[Prior] = [GaussianPrior("sky.level", 0.0, Column(SKY_WIDTH))]
+    for k, model in enumerate(models):
+        prefix = prefix_of(models, k)
+        for name in model.components:
+            full = prefix + name
+            if name in SHAPED:
+                priors.append(GaussianPrior(f"{full}.axis_ratio", *RATIO))
+            if name in ("sersic", "host"):
+                priors.append(LogNormalPrior(f"{full}.sersic_index", *INDEX))
+                priors.append(LogNormalPrior(f"{full}.effective_radius", Column(f"{prefix}size"), SIZE_DEX))
+            elif name in ("exponential", "disc"):
+                priors.append(LogNormalPrior(f"{full}.scale_radius", Column(f"{prefix}scale"), SIZE_DEX))
+            elif name == "bulge":
+                priors.append(LogNormalPrior(f"{full}.effective_radius", Column(f"{prefix}bulge"), BULGE_DEX))
+    return tuple(priors)
+
+
+def population_columns(
+    models: Sequence[Model], sizes: Sequence[float], noise: float, largest: float
+) -> Mapping[str, float]:
+    """The numbers of a group's priors.
+
+    Parameters
+    ----------
+    models : sequence of Model
+        One a member.
+    sizes : sequence of float
+        Half-light radius of each in pixels along the major axis, as detected.
+    noise : float
+        Standard deviation of a pixel of sky.
+    largest : float
+        No size may be larger, in pixels.
+    """
+    columns = {SKY_WIDTH: SKY * noise}
+    for k, size in enumerate(sizes):
+        prefix = prefix_of(models, k)
+        radius = min(max(size, 0.1), largest)
+        columns |= {
+            f"{prefix}size": radius,
+            f"{prefix}scale": radius / HALF_LIGHT,
+            f"{prefix}bulge": BULGE * radius,
+        }
+    return columns
