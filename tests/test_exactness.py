@@ -155,6 +155,7 @@ def test_point_source_is_the_psf(exact, psf, x, y):
         ("sersic", 1.5, 0.8, 0.5, "fine"),
         ("sersic", 3.5, 5.0, 0.08, "elliptical"),
         ("exponential", 1.0, 1.5, 0.1, "lopsided"),
+        ("gaussian", 0.5, 1.0, 0.4, "light"),  # hardly resolved: the derivative by q is a tenth of the image
         ("moffat", 3.0, 2.0, 0.7, "moffat"),
     ],
 )
@@ -172,6 +173,7 @@ def test_derivatives_of_galaxies(exact, kind, index, radius, q, psf):
     [
         ("sersic", {"effective_radius": 3.0, "sersic_index": 1.5, "boxiness": 0.4}),
         ("king", {"core_radius": 1.0, "truncation_radius": 8.0, "alpha": 1.0}),
+        ("ferrer", {"outer_radius": 6.0, "truncation_sharpness": 2.0, "central_slope": 0.5}),
     ],
 )
 def test_derivatives_of_other_profiles(exact, kind, shape):

@@ -4,7 +4,7 @@ A grid of points cannot carry detail finer than two of its spacings, and a galax
 at the pixels it comes out wrong by per cents. Light that the PSF will blur needs no such detail, so we split each
 profile with a smooth window w that is one at the centre,
 
-    I = I (1 - w) + I w,      1 - w = (1 - [1 - (r / 2s)^2]^4)^2  inside 2s, 1 outside,
+    I = I (1 - w) + I w,      1 - w = (1 - [1 - (r / 2s)^2]^5)^3  inside 2s, 1 outside,
 
 sample the first part, which is smooth, at the grid, and give the second by its Fourier transform, of which the
 grid's own frequencies are simply all that is kept. Both parts are the same linear operation on any function of
@@ -41,7 +41,7 @@ WINDOW = 2.5
 LONGEST = 50.0
 """Most that s measures along the major axis of a thin galaxy, in grid spacings."""
 REACH = 2.0
-"""The window ends at this many s; near the centre it is 1 - (r / s)^4."""
+"""The window ends at this many s; near the centre it is 1 - 2 (r / s)^6."""
 BOXES = (48, 96, 216)
 """Points a side of the boxes that cores are drawn on: the first for nearly all, the others for thin galaxies."""
 MARGIN = 6
@@ -68,9 +68,9 @@ def window_scale(ellipse: Ellipse, spacing: float) -> Tensor:
 def window_complement(square: Points, scale: Tensor) -> Points:
     """1 - w at points of squared elliptical radius r^2."""
     inside = torch.addcmul(torch.ones_like(scale), square, -1 / (REACH * scale) ** 2).clamp_min(0)
-    inside = inside * inside
-    outside = 1 - inside * inside
-    return outside * outside
+    fourth = (inside * inside) ** 2
+    outside = 1 - fourth * inside
+    return outside * outside * outside
 
 
 def radii(scale: Tensor) -> Points:
@@ -341,7 +341,7 @@ def _wave(phase: Tensor) -> Tensor:
 
 def _window(u: np.ndarray) -> np.ndarray:
     """The window w at radii in s."""
-    return 1 - (1 - (1 - (u / REACH) ** 2) ** 4) ** 2
+    return 1 - (1 - (1 - (u / REACH) ** 2) ** 5) ** 3
 
 
 @lru_cache(maxsize=2)
