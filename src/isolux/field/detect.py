@@ -2,7 +2,8 @@
 
 Two passes: the sky, bright sources, the sky without them; then all sources. The second pass filters the image with
 a Gaussian as wide as its stars and asks for ``threshold`` times the noise that the filtered image has (Bertin & Arnouts
-1996). That noise is measured, since pixels of resampled images share it, and weight maps may be wrong.
+1996). That noise is measured, since pixels of resampled images share it, and weight maps may be wrong. Sources that
+touch are told apart in an image that is filtered less (:mod:`isolux.field.deblend`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from scipy import ndimage
 
 from isolux.errors import InputError
 from isolux.field.background import BOX, Background, measure_background, unit_of
+from isolux.field.deblend import divided
 from isolux.field.extract import Extracted, extract, filtered_noise, gaussian_kernel, without_holes
 from isolux.field.forced import measure_at
 from isolux.field.image import FieldImage
@@ -27,6 +29,9 @@ GROWN = 6
 """Pixels by which sources are grown before the sky is measured again."""
 NARROWEST, WIDEST = 1.5, 8.0
 """Widths in pixels between which that of the filter is kept."""
+SHARPER = (0.5, 0.1)
+"""Width of the filter in whose image sources that touch are told apart, over that of the PSF; and the part of the
+contrast that is asked for there, since footprints are those of all that touches a bright star."""
 CORRELATED = 1.3
 """From this ratio on a remark says that pixels share their noise."""
 
@@ -51,7 +56,7 @@ class DetectOptions:
         Sides of the sky's mesh in pixels.
     """
 
-    threshold: float = 2.5
+    threshold: float = 3.5
     min_area: int = 5
     fwhm: float | None = None
     deblend_levels: int = 32
@@ -225,20 +230,17 @@ def detect(
     image = scaled.data - sky.level
     image[scaled.mask & ~scaled.saturated] = 0
     fwhm = options.fwhm or star_width(rough.table)
-    kernel = gaussian_kernel(min(max(fwhm, NARROWEST), WIDEST))
     noise = sky.rms if scaled.sigma is None else scaled.sigma
-    factor = filtered_noise(image, noise, scaled.mask | (rough.segmentation > 0), kernel)
-    tell("sources")
-    found = extract(
-        image,
-        noise,
-        scaled.mask & ~scaled.saturated,
-        threshold=options.threshold * factor,
-        kernel=kernel,
-        min_area=options.min_area,
-        levels=options.deblend_levels,
-        contrast=options.deblend_contrast,
-    )
+    bad, hidden = scaled.mask & ~scaled.saturated, scaled.mask | (rough.segmentation > 0)
+    runs = []
+    for sharper, part in ((1.0, 1.0), SHARPER):
+        kernel = gaussian_kernel(min(max(sharper * fwhm, NARROWEST * sharper), WIDEST))
+        factor = filtered_noise(image, noise, hidden, kernel)
+        tell("sources" if part == 1 else "sources that touch")
+        runs.append(
+            (factor, _extracted(image, noise, bad, options.threshold * factor, kernel, part, options))
+        )
+    found, factor = divided(runs[0][1], runs[1][1], image, options.deblend_contrast), runs[0][0]
     tell(f"shapes of {len(found)} sources")
     columns = _in_units(shapes_of(scaled, image, noise, found, fwhm), unit)
     remarks = found.remarks
@@ -267,6 +269,27 @@ def above_sky(field: FieldImage, sky: Background) -> tuple[np.ndarray, FieldImag
 def _in_units(columns: dict[str, np.ndarray], unit: np.float32) -> dict[str, Any]:
     """Fluxes in the image's own unit."""
     return columns | {name: columns[name] * float(unit) for name in ("flux", "flux_error", "peak")}
+
+
+def _extracted(
+    image: np.ndarray,
+    noise: np.ndarray,
+    bad: np.ndarray,
+    threshold: float,
+    kernel: np.ndarray,
+    part: float,
+    options: DetectOptions,
+) -> Extracted:
+    return extract(
+        image,
+        noise,
+        bad,
+        threshold=threshold,
+        kernel=kernel,
+        min_area=options.min_area,
+        levels=options.deblend_levels,
+        contrast=part * options.deblend_contrast,
+    )
 
 
 def _bright(field: FieldImage, sky: Background) -> tuple[Extracted, np.ndarray]:

@@ -1,8 +1,8 @@
 """Files of PSFEx: a PSF as images for the monomials of a polynomial in position, sampled every ``PSF_SAMP`` pixels.
 
-Between its samples PSFEx interpolates with a Lanczos function (Bertin 2011, ASP Conf. Ser. 442, 435; ``vignet_resample``
-in its source), five samples wide in version 3.21. The same is done here, once, onto a grid that is a whole number of times finer
-than the image's pixels. Positions are 1-based in the files.
+Between its samples PSFEx interpolates with a Lanczos function (Bertin 2011, ASP Conf. Ser. 442, 435; in its source
+``vignet_resample``), five samples wide in version 3.21. The same is done here, once, onto a grid that is a whole
+number of times finer than the image's pixels. Positions are 1-based in the files.
 """
 
 from __future__ import annotations
