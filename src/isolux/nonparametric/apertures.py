@@ -82,12 +82,10 @@ class Rings:
     def inside(self, limit: Tensor) -> Points:
         """Share of each pixel within ``limit`` (galaxy, 1) or (galaxy, point)."""
         depth = limit - self.radius
-        below = self.reach - depth.abs()
-        tail = below.clamp_min(0).minimum(self.slope)
-        outside = (
-            (below - self.slope).clamp_min(0).mul_(self.slope).mul_(2).add_(tail.square_()).mul_(self.norm)
-        )
-        return torch.copysign(0.5 - outside, depth).add_(0.5)
+        below = (self.reach - depth.abs()).clamp_min_(0)
+        tail = torch.minimum(below, self.slope)
+        outside = below.mul_(2).sub_(tail).mul_(tail).mul_(self.norm)
+        return outside.neg_().add_(0.5).copysign_(depth).add_(0.5)
 
 
 def rings(ellipse: Ellipse, dx: Tensor, dy: Tensor, size: float = 1.0) -> Rings:

@@ -23,7 +23,7 @@ from isolux.types import Images, PerGalaxy, Points, Rows, Tensor
 
 EXTENT = 1.5
 """Petrosian radii of the circle."""
-SEARCHES = 17
+SEARCHES = 15
 """Steps of the simplex, each with two centres looked at."""
 WINDOW, MARGIN = 8, 4.0
 """Half the sides of windows are multiples of the first; pixels that they reach beyond the circle at least."""

@@ -23,7 +23,7 @@ from isolux.nonparametric.stamps import Stamps, as_stamps
 from isolux.nonparametric.steps import Sheet, columns_of, measure_stamps
 from isolux.types import PerGalaxy
 
-PIXELS_AT_ONCE = 1 << 18
+PIXELS_AT_ONCE = 1 << 19
 """Pixels of the galaxies that are measured together on a CPU."""
 PIXELS_AT_ONCE_GPU = 1 << 25
 
