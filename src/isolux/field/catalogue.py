@@ -46,6 +46,8 @@ SHARED = (
 )
 """Columns of a fit that every model has: the model's name is added to theirs."""
 LEFT_OUT = ("log_likelihood", "aic", "dof", "n_pixels", "steps")
+TAKEN = ("x", "y", "position_angle", "ellipticity", "signal_to_noise", "half_light_radius", "outer_radius")
+"""Columns of shapes whose names need to say so."""
 Column = tuple[str, np.ndarray, str, str]
 """Name, values (source,), unit, meaning."""
 
@@ -102,6 +104,7 @@ def columns(measured: Measured) -> Iterator[Column]:
     yield "group", number, "", "number of the group of sources that were fitted at the same time"
     yield "group_size", size, "", "sources in it"
     yield from _detected(measured)
+    yield from _shapes(measured)
     for name in measured.options.models:
         yield from _model_columns(measured, name)
 
@@ -390,6 +393,18 @@ def _detected(measured: Measured) -> Iterator[Column]:
     )
     yield "detected_snr", np.asarray(found.snr), "", "signal-to-noise of the detected light"
     yield "detected_pixels", np.asarray(found.npix), "", "pixels above the threshold"
+
+
+def _shapes(measured: Measured) -> Iterator[Column]:
+    """What was measured without a model."""
+    if measured.shapes is None:
+        return
+    table = measured.shapes.table()
+    for name in table.colnames:
+        column = table[name]
+        unit = str(column.unit) if getattr(column, "unit", None) is not None else ""
+        values = np.asarray(getattr(column, "value", column))
+        yield f"shape_{name}" if name in TAKEN else name, values, _ours(unit), column.info.description
 
 
 def _model_columns(measured: Measured, name: str) -> Iterator[Column]:

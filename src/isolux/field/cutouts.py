@@ -255,6 +255,19 @@ class Sheet:
         known[[k + 1 for k in members]] = True
         return ~known[grown] & ~own
 
+    def middle_of(self, cutout: Cutout) -> tuple[int, int]:
+        """Row and column of the field nearest to a cutout's middle."""
+        tall, wide = self.image.shape
+        row, column = cutout.bottom + cutout.side // 2, cutout.left + cutout.side // 2
+        return min(max(row, 0), tall - 1), min(max(column, 0), wide - 1)
+
+    def labels(self, cutout: Cutout, k: int) -> np.ndarray:
+        """Where (y, x) of bool the pixels of a source are in a stamp."""
+        inside, place = cutout.box(self.image.shape)
+        own = np.zeros((cutout.side, cutout.side), bool)
+        own[place] = self.segmentation[inside] == k + 1
+        return own
+
     def masked_share(self, cutout: Cutout, k: int, batch_mask: np.ndarray) -> float:
         """Share of a source's own footprint that is masked in its stamp."""
         inside, place = cutout.box(self.image.shape)

@@ -89,6 +89,14 @@ class Fitted:
 
 
 @dataclasses.dataclass(frozen=True)
+class Answer:
+    """Results and model images (galaxy, y, x), one of each a member."""
+
+    results: tuple[Result, ...]
+    images: tuple[np.ndarray, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Job:
     """A batch of groups that have the same models.
 
@@ -115,25 +123,22 @@ class Job:
     options: Mapping[str, Any]
     device: str = "cpu"
 
+    def answer(self) -> Answer:
+        """Fit the batch and draw the models of its members."""
+        scene = scene_of(self.models, max(self.batch.shape))
+        where = Workplace(torch.device(self.device))
+        result = where.marked(
+            where.do(lambda device: fit_each(self.batch, scene, self.start, device=device, **self.options))
+        )
+        every = range(len(self.models))
+        results = tuple(member(result, self.batch, self.models, k) for k in every)
+        images = tuple(draw_member(self.batch, scene, result, self.models, k) for k in every)
+        return Answer(results, images)
 
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """Results and model images (galaxy, y, x), one of each a member."""
 
-    results: tuple[Result, ...]
-    images: tuple[np.ndarray, ...]
-
-
-def do(job: Job) -> Answer:
-    """Fit a batch and draw the models of its members."""
-    scene = scene_of(job.models, max(job.batch.shape))
-    where = Workplace(torch.device(job.device))
-    result = where.marked(
-        where.do(lambda device: fit_each(job.batch, scene, job.start, device=device, **job.options))
-    )
-    results = tuple(member(result, job.batch, job.models, k) for k in range(len(job.models)))
-    images = tuple(draw_member(job.batch, scene, result, job.models, k) for k in range(len(job.models)))
-    return Answer(results, images)
+def do(job: Any) -> Any:
+    """What processes do: whatever a job is."""
+    return job.answer()
 
 
 def draw_member(batch: Batch, scene: Scene, result: Result, models: Sequence[Model], k: int) -> np.ndarray:
@@ -172,7 +177,7 @@ class Fitter:
         Told after each batch how many sources were fitted.
     """
 
-    crowd: Crowd[Job, Answer]
+    crowd: Crowd[Any, Any]
     ids: Sequence[str]
     signal: Sequence[float]
     options: Mapping[str, Any]

@@ -25,7 +25,9 @@ from isolux.field.image import FieldImage
 from isolux.field.models import MODELS, Model, prefix_of, scene_of
 from isolux.field.options import FieldOptions
 from isolux.field.population import population_columns, population_priors
+from isolux.field.shapes import joined, shape_jobs
 from isolux.field.stars import psf_from_stars, star_likeness
+from isolux.nonparametric import Shapes
 from isolux.priors import Prior
 from isolux.psf_model import PsfModel
 
@@ -71,6 +73,8 @@ class Measured:
         For each source its fits by the model's name.
     chosen : list of str or None
         Name of the best model of each.
+    shapes : Shapes or None
+        What was measured without a model.
     sheet : Sheet
         What stamps were cut from, with the models of all sources.
     drawn : list of Drawn or None
@@ -90,6 +94,7 @@ class Measured:
     groups: list[tuple[int, ...]]
     fits: list[dict[str, Fitted]]
     chosen: list[str | None]
+    shapes: Shapes | None
     sheet: Sheet
     drawn: list[Drawn | None]
     options: FieldOptions
@@ -195,10 +200,12 @@ def measure_sources(
         sheet = sheet.with_models(drawn)
         way.together(sheet, need, fits, chosen, drawn)
         clock.stop("groups at once")
-    drawn = [_drawn(f, name, old) for f, name, old in zip(fits, chosen, drawn, strict=True)]
-    sheet = sheet.with_models(drawn)
+        drawn = [_drawn(f, name, old) for f, name, old in zip(fits, chosen, drawn, strict=True)]
+        sheet = sheet.with_models(drawn)
+        shapes = way.shapes(crowd, sheet, need, drawn) if options.shapes and len(found) else None
+        clock.stop("shapes")
     return Measured(
-        field, found, psf, star, groups, fits, chosen, sheet, drawn, options, clock.seconds, remarks
+        field, found, psf, star, groups, fits, chosen, shapes, sheet, drawn, options, clock.seconds, remarks
     )
 
 
@@ -321,7 +328,7 @@ class _Way:
         return noise if noise > 0 else 1.0
 
     def _models_for(self, k: int) -> list[Model]:
-        bright = self.found.snr[k] >= self.options.composite_signal
+        bright = self.found.snr[k] >= self.options.composite_signal and not self.star[k] > STAR
         small = not self.found.half_light_radius[k] > LARGE * self.half_width
         models = [MODELS[name] for name in self.options.models]
         return [m for m in models if (bright or not m.composite) and (small or m.name != "point")] or models
@@ -355,6 +362,28 @@ class _Way:
             for number, fitted in zip(found[0].cutout.members, found, strict=True):
                 if fitted.status.fitted:
                     fits[number][fitted.model.name] = fitted
+
+    def shapes(
+        self, crowd: Crowd[Any, Any], sheet: Sheet, need: np.ndarray, drawn: Sequence[Drawn | None]
+    ) -> Shapes:
+        """What needs no model, of every source."""
+        found, count = self.found, len(self.found)
+        cutouts = [cut([k], found.x, found.y, need, self.options.largest) for k in range(count)]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = np.clip(np.nan_to_num(found.b / found.a, nan=1.0), 0.1, 1.0)
+        ellipses = {
+            "x": found.x,
+            "y": found.y,
+            "axis_ratio": ratio,
+            "position_angle": np.nan_to_num(found.theta),
+        }
+        answers = []
+        done = 0
+        for job, answer in crowd.map(shape_jobs(sheet, cutouts, drawn, ellipses, 2 * self.half_width)):
+            answers.append((job, answer))
+            done += len(job.sources)
+            self.tell("measuring shapes", done, count)
+        return joined(count, answers, self.field.zero_point, self.field.pixel_scale)
 
     def _fit(
         self,
