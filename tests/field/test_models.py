@@ -31,7 +31,9 @@ def stamps(models, starts, noise=0.02, seed=1):
     image, _ = draw(Scene(**truth), (SIDE, SIDE), psf=PSF, zero_point=25.0)
     rng = np.random.default_rng(seed)
     pixels = image.numpy() + noise * rng.standard_normal(image.shape)
-    return Batch.from_arrays(pixels, sigma=np.full_like(pixels, noise), psf=PSF, zero_point=25.0, dtype=torch.float64)
+    return Batch.from_arrays(
+        pixels, sigma=np.full_like(pixels, noise), psf=PSF, zero_point=25.0, dtype=torch.float64
+    )
 
 
 PAIR = {
@@ -87,7 +89,9 @@ def test_members_of_a_pair_have_their_own_numbers_errors_and_flags():
     at = [names.index("s0_sersic.magnitude"), names.index("s0_sersic.sersic_index")]
     own = [[q.name for q in one.columns].index(n) for n in ("sersic.magnitude", "sersic.sersic_index")]
     assert float(one.covariance[0, own[0], own[1]]) == float(result.covariance[0, at[0], at[1]])
-    assert float(one["sersic.flux"][0]) == pytest.approx(10 ** (-0.4 * (float(one["sersic.magnitude"][0]) - 25)))
+    assert float(one["sersic.flux"][0]) == pytest.approx(
+        10 ** (-0.4 * (float(one["sersic.magnitude"][0]) - 25))
+    )
     assert "total.magnitude" not in [q.name for q in one.derived]
 
 
@@ -112,7 +116,10 @@ def test_a_single_source_is_its_own_group():
 
 def test_starts_carry_the_prefixes_and_leave_out_the_sky():
     models = [MODELS["point"], MODELS["point"]]
-    given = [{"point.x": torch.tensor([1.0]), "sky.level": torch.tensor([3.0])}, {"point.x": torch.tensor([2.0])}]
+    given = [
+        {"point.x": torch.tensor([1.0]), "sky.level": torch.tensor([3.0])},
+        {"point.x": torch.tensor([2.0])},
+    ]
     assert set(starts_from(given, models)) == {"s0_point.x", "s1_point.x"}
 
 

@@ -313,6 +313,7 @@ def flags_of(measured: Measured, k: int, fitted: Fitted | None) -> Flag:
         (Flag.EDGE, found.edge[k]),
         (Flag.SATURATED, found.saturated[k]),
         (Flag.BLENDED, found.blended[k]),
+        (Flag.OUTSIDE, found.outside[k]),
     ):
         flags |= flag if marked else Flag(0)
     if fitted is None:
