@@ -34,12 +34,12 @@ MISSED = 1.0
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#888888"
 
 
-def text(found: Mapping[str, Rows], titles: Mapping[str, str], command: str) -> str:
+def text(found: Mapping[str, Rows], titles: Mapping[str, str], command: str, note: str = "") -> str:
     """The section of RESULTS.md."""
     date = datetime.date.today()
     parts = [
         "## Coverage",
-        f"`{command}`, {date}, Isolux at commit {commit()}, {processor()}.",
+        f"`{command}`{f' ({note})' if note else ''}, {date}, Isolux at commit {commit()}, {processor()}.",
         INTRODUCTION,
         "All galaxies of every family:",
         pulls.table([(titles[name], picked(rows, "pull")) for name, rows in found.items()], HEADS),
@@ -75,7 +75,8 @@ The same with galaxies parted by whether the fit itself says that its errors are
 or `NO_COVARIANCE`):"""
 BOOTSTRAPPED = """\
 Errors from the covariance and from the bootstrap (100 replicates) of the same galaxies, some of those that are flagged
-and some that are not, from all families; "percentiles" takes intervals from the replicates themselves:"""
+and some that are not; "percentiles" takes intervals from the replicates themselves. Fainter galaxies are in the section
+"Errors of faint galaxies":"""
 LINEAR = """\
 The error columns of r_e and n are linear, symmetric in the value itself. A user who takes `r_e ± r_e_err` instead of
 `ln r_e ± r_e_err / r_e` gets:"""
@@ -248,7 +249,14 @@ def _coverage_lines(axis: object, rows: Rows, some: np.ndarray) -> None:
                     shares.append(100 * pulls.summarise(rows[f"pull {name}"][inside]).coverage[level][0])
             label = head if level == pulls.LEVELS[0] else None
             axis.plot(middles, shares, ".-", color=colour, linewidth=1, markersize=4, label=label)  # type: ignore[attr-defined]
+    _log_signal(axis)
+
+
+def _log_signal(axis: object) -> None:
+    """A logarithmic axis that is labelled where bins end, and nowhere twice."""
     axis.set_xscale("log")  # type: ignore[attr-defined]
+    axis.set_xticks(BINS[::2], [str(edge) for edge in BINS[::2]])  # type: ignore[attr-defined]
+    axis.minorticks_off()  # type: ignore[attr-defined]
 
 
 def _flag_share(axis: object, rows: Rows) -> None:
@@ -264,6 +272,7 @@ def _flag_share(axis: object, rows: Rows) -> None:
             for low, high in itertools.pairwise(BINS)
         ]
         axis.plot(middles, shares, ".-", color=colour, label=flag.name, linewidth=1)  # type: ignore[attr-defined]
-    axis.set(xscale="log", title="flagged", ylabel="%", xlabel="matched-filter S/N", ylim=(-2, 102))  # type: ignore[attr-defined]
+    _log_signal(axis)
+    axis.set(title="flagged", ylabel="%", xlabel="matched-filter S/N", ylim=(-2, 102))  # type: ignore[attr-defined]
     axis.spines[["top", "right"]].set_visible(False)  # type: ignore[attr-defined]
     axis.legend(fontsize="x-small", frameon=False)  # type: ignore[attr-defined]

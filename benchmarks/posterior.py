@@ -9,7 +9,7 @@ Three questions, the answers to which go into the section "Posterior samples" of
   intervals must cover as often as they say. Draws docs/figures/calibration.png.
 - Easy galaxies (signal-to-noise 300): widths over those of the covariance.
 - A hard one (signal-to-noise 15, half-light radius well below the PSF's): quantiles beside emcee's, and effective
-  samples an evaluation of both.
+  samples an evaluation of both. Draws docs/figures/posterior.png.
 """
 
 import argparse
@@ -89,7 +89,7 @@ def main() -> None:
         parts.append(easy_text())
         print(parts[-1], flush=True)
     if "hard" in wanted:
-        parts.append(hard_text(options.steps))
+        parts.append(hard_text(options.steps, options.figure.with_name("posterior.png")))
         print(parts[-1], flush=True)
     if not options.only:
         tables.put(options.results, "posterior", "\n\n".join(parts))
@@ -252,7 +252,7 @@ def easy_text() -> str:
     return text + "\n\n" + tables.markdown(["", *HEADS.values()], [["width / covariance's", *cells]])
 
 
-def hard_text(steps: int) -> str:
+def hard_text(steps: int, figure: Path) -> str:
     """Quantiles and cost beside emcee's."""
     truth = {name: values[:1] for name, values in from_prior(1, 2000).items()}
     shape = {"effective_radius": 0.9, "sersic_index": 1.5, "axis_ratio": 0.6, "magnitude": 20.0}
@@ -265,6 +265,7 @@ def hard_text(steps: int) -> str:
     theirs, autocorrelation = _theirs(batch, scene, ours, steps)
     count = theirs.shape[0] * theirs.shape[1]
     names = [column.name for column in ours.columns]
+    draw_hard(ours, names, theirs, truth, figure)
     lines, worst = [], 0.0
     independent = effective_samples(torch.as_tensor(theirs.transpose(1, 0, 2)[None]).double())[0].numpy()
     for k, name in enumerate(HEADS):
@@ -287,6 +288,31 @@ def hard_text(steps: int) -> str:
         f" {independent.min() / count:.4f} ({count})."
     )
     return text + "\n\n" + tables.markdown(["", "16 %", "50 %", "84 %", "effective samples"], lines)
+
+
+def draw_hard(ours: isolux.Result, names: list[str], theirs: np.ndarray, truth: Rows, path: Path) -> None:
+    """Samples of both codes for the parameters whose posteriors bend."""
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    shown = ("magnitude", "effective_radius", "sersic_index", "axis_ratio")
+    figure, axes = plt.subplots(1, 4, figsize=(9, 2.5), layout="constrained")
+    for axis, short in zip(axes, shown, strict=True):
+        name = f"galaxy.{short}"
+        mine, other = (
+            ours.samples[0, :, names.index(name)].numpy(),
+            theirs[..., list(HEADS).index(name)].ravel(),
+        )
+        scale = np.log10 if short.endswith(("radius", "index")) else np.asarray
+        edges = np.linspace(*np.percentile(scale(other), [0.2, 99.8]), 41)
+        axis.hist(scale(mine), edges, density=True, color=BLUE, alpha=0.45, label="Isolux")
+        axis.hist(scale(other), edges, density=True, histtype="step", color=ORANGE, label="emcee")
+        axis.axvline(scale(truth[name][0]), color="black", linewidth=1, linestyle="--", label="truth")
+        axis.set(xlabel=f"log₁₀ {HEADS[name]}" if scale is np.log10 else HEADS[name], yticks=[])
+        axis.spines[["top", "right", "left"]].set_visible(False)
+    axes[0].legend(frameon=False, fontsize="small", loc="upper left")
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
 
 
 def _ours(batch: isolux.Batch, scene: Scene) -> tuple[isolux.Result, int]:
