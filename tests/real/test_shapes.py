@@ -9,7 +9,7 @@ GALAXIES = (
     ("gama-sdss", "G266662"),
     ("hsc-pysersic", "gal2"),
 )
-"""In the last, a sixth of the pixels is masked: zero for statmorph, filled with the light of their ellipse by Isolux."""
+"""In the last a sixth of the pixels is masked: zero for statmorph, filled with the light of their ellipse here."""
 # Half-pixel shells and another path of the search for the centre (radii, C, A); sky terms from sigma in place of one
 # box of sky, whose noise is correlated in these images (A, S); masks (Gini, M20 and fluxes of the last).
 TOLERANCES = {

@@ -1,4 +1,4 @@
-r"""How much of each pixel lies in an ellipse, and the light in ellipses of all sizes around one centre.
+r"""How much of each pixel lies in an ellipse.
 
 Radii are those of the circle of the same area as the ellipse, r^2 = alpha dx^2 + 2 beta dx dy + gamma dy^2. Across a
 pixel r is nearly linear, so that its values there are distributed as the sum of two uniform variables whose widths
@@ -7,23 +7,17 @@ are the components of the gradient of r, around
     the mean over the pixel,    r + (r_xx + r_yy) / 24.
 
 A pixel's share of an ellipse is the integral of that trapezoid: exact for a straight edge, and to some 1e-3 of a
-pixel's area for edges of curvature 1/3 pixels; nearer to the centre, pixels are cut in 8 x 8. Light is taken to be
-even within a pixel, as elsewhere in photometry.
+pixel's area for edges of curvature 1/3 pixels.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import torch
 
-from isolux.types import Images, PerGalaxy, Points, Tensor
+from isolux.types import PerGalaxy, Points, Tensor
 
-STEP = 0.5
-"""Pixels between the radii of a growth curve."""
-CORE, CUTS = 4, 8
-"""Pixels to each side of the centre that are cut, and in how many parts along each axis."""
 THIN = 1e-3
 """Least width of a trapezoid's slopes, over its own."""
 
@@ -115,82 +109,3 @@ def offsets(ellipse: Ellipse, shape: tuple[int, int], dtype: torch.dtype) -> tup
     columns, rows = (torch.arange(n, device=ellipse.x.device) for n in (shape[1], shape[0]))
     dx, dy = columns - ellipse.x[:, None], rows - ellipse.y[:, None]
     return dx.to(dtype)[:, None, :], dy.to(dtype)[:, :, None]
-
-
-@dataclasses.dataclass(frozen=True)
-class Shells:
-    """Light and area between neighbouring radii STEP, 2 STEP, ...; each (galaxy, shell), float64."""
-
-    light: Tensor
-    area: Tensor
-
-
-def shells(ellipse: Ellipse, over: Rings, image: Images, good: Images) -> Shells:
-    """Sums over good pixels between radii that are STEP apart, out to 3/4 of the stamp's diagonal.
-
-    Parameters
-    ----------
-    ellipse : Ellipse
-        What the radii are those of.
-    over : Rings
-        Its radii over the pixels of the stamp.
-    image : Tensor
-        (galaxy, y, x): zero where it is not good.
-    good : Tensor
-        (galaxy, y, x): one where a pixel is good, else zero.
-    """
-    count = math.ceil(0.75 * math.hypot(*image.shape[1:]) / STEP)
-    both = torch.stack([image.flatten(1), good.flatten(1)], 1)
-    outer, cut = both.clone(), _core_places(ellipse, image.shape)
-    outer.scatter_(2, cut[:, None].expand(-1, 2, -1), 0.0)
-    total = image.new_zeros(len(image), 2, count + 2)
-    _deposit(total, over, outer)
-    fine = both.gather(2, cut[:, None].expand(-1, 2, -1)) / CUTS**2
-    side = 2 * CORE + 1
-    fine = fine.unflatten(2, (side, side)).repeat_interleave(CUTS, 2).repeat_interleave(CUTS, 3)
-    _deposit(total, _core_rings(ellipse, image.shape, image.dtype), fine.flatten(2))
-    summed = total[:, :, :-1].double()
-    return Shells(summed[:, 0, 1:], summed[:, 1, 1:])
-
-
-def _deposit(total: Tensor, over: Rings, values: Tensor) -> None:
-    """Add what pixels (galaxy, 2, point) add to each shell (galaxy, 2, shell + 1); the last collects the rest."""
-    steps = math.ceil(2 * float(over.reach.max()) / STEP) + 1
-    room = total.new_zeros(*total.shape[:2], total.shape[2] + steps)
-    node = torch.floor((over.radius - over.reach) / STEP).clamp_(0, total.shape[2] - 1)
-    place, limit = node.long(), node * STEP
-    share = torch.zeros_like(over.radius)
-    for _ in range(steps):
-        place += 1
-        limit += STEP
-        inside = over.inside(limit)
-        room.scatter_add_(2, place[:, None].expand_as(values), values * share.neg_().add_(inside)[:, None])
-        share = inside
-    total += room[:, :, : total.shape[2]]
-
-
-def _core_corner(ellipse: Ellipse, shape: torch.Size) -> tuple[Tensor, Tensor]:
-    """First column and row (galaxy,) of the square around the centre, within the stamp."""
-    side = 2 * CORE + 1
-    ends = (shape[2] - side, shape[1] - side)
-    return tuple(
-        (torch.floor(at + 0.5).long() - CORE).clamp(0, end)
-        for at, end in zip((ellipse.x, ellipse.y), ends, strict=True)
-    )  # type: ignore[return-value]
-
-
-def _core_places(ellipse: Ellipse, shape: torch.Size) -> Tensor:
-    """Places (galaxy, point) of the pixels of that square in the flat stamp."""
-    column, row = _core_corner(ellipse, shape)
-    near = torch.arange(2 * CORE + 1, device=column.device)
-    return ((row[:, None] + near)[:, :, None] * shape[2] + (column[:, None] + near)[:, None, :]).flatten(1)
-
-
-def _core_rings(ellipse: Ellipse, shape: torch.Size, dtype: torch.dtype) -> Rings:
-    """Radii over the parts of the pixels of that square."""
-    part = (torch.arange((2 * CORE + 1) * CUTS, device=ellipse.x.device) + 0.5) / CUTS - 0.5
-    dx, dy = (
-        (corner[:, None] + part - at[:, None]).to(dtype)
-        for corner, at in zip(_core_corner(ellipse, shape), (ellipse.x, ellipse.y), strict=True)
-    )
-    return rings(ellipse, dx[:, None, :], dy[:, :, None], 1 / CUTS)

@@ -15,7 +15,7 @@ import math
 
 import torch
 
-from isolux.nonparametric.apertures import STEP, Shells
+from isolux.nonparametric.shells import STEP, Shells
 from isolux.types import PerGalaxy, Tensor
 
 SEEN = 0.25

@@ -19,8 +19,9 @@ import torch
 
 from isolux.nonparametric.flags import ShapeFlag
 from isolux.nonparametric.shapes import NAMES, Shapes
+from isolux.nonparametric.sheet import Sheet, columns_of
 from isolux.nonparametric.stamps import Stamps, as_stamps
-from isolux.nonparametric.steps import Sheet, columns_of, measure_stamps
+from isolux.nonparametric.steps import measure_stamps
 from isolux.types import PerGalaxy
 
 PIXELS_AT_ONCE = 1 << 19

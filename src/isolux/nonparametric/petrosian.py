@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import torch
 
-from isolux.nonparametric.apertures import STEP
 from isolux.nonparametric.growth import Growth
+from isolux.nonparametric.shells import STEP
 from isolux.types import PerGalaxy, Tensor
 
 ETA = 0.2

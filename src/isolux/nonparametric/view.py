@@ -7,10 +7,12 @@ import math
 
 import torch
 
-from isolux.nonparametric.apertures import STEP, Ellipse, Rings, pixel_rings, shells
-from isolux.nonparametric.asymmetry import EXTENT, symmetry_centre
+from isolux.nonparametric.apertures import Ellipse, Rings, pixel_rings
+from isolux.nonparametric.asymmetry import EXTENT
 from isolux.nonparametric.growth import Growth, growth_curve
 from isolux.nonparametric.petrosian import petrosian_radius
+from isolux.nonparametric.search import symmetry_centre
+from isolux.nonparametric.shells import STEP, shells
 from isolux.nonparametric.stamps import Stamps
 from isolux.types import Images, PerGalaxy, Tensor
 
