@@ -1,6 +1,9 @@
 """Mock fields in files: astropy and Isolux read them, and the command writes them."""
 
+import dataclasses
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +16,8 @@ from isolux.cli import app
 from isolux.errors import InputError
 from isolux.io.tables import read_table
 from isolux.io.write_field import write_field
+from isolux.mock import FieldOptions
+from isolux.mock.columns import COLUMNS
 from isolux.psf_model import PsfModel
 
 
@@ -129,3 +134,14 @@ def test_help_names_the_surveys():
     text = command("simulate", "--help")
     for word in ("sdss", "hst", "--morphology", "--psf-variation"):
         assert word in text
+
+
+def test_the_page_names_every_column_and_setting():
+    page = (Path(__file__).parents[2] / "docs" / "mock-fields.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`([a-z_]+)", row.split("|")[1])}
+    named = {name.removesuffix("_") for name in named}
+    assert set(COLUMNS) <= named
+    assert {field.name for field in dataclasses.fields(FieldOptions)} <= named
+    for name, (unit, text) in COLUMNS.items():
+        assert any(f"| {unit} | {text} |" in row for row in rows if f"`{name}" in row), name

@@ -23,6 +23,8 @@ NODES = 5
 """Quadrature points a side in each sample of a Moffat profile."""
 COLOURS = 5
 """Wavelengths that stand for a band."""
+FADES_FROM = 0.7
+"""Part of its reach from which a PSF is faded out."""
 DEGREE = 3
 """Of the polynomials by which PSFs vary."""
 PLACES = 6
@@ -153,19 +155,30 @@ def psf_model(
     if oversampling < 1 or oversampling % 2 == 0:
         raise InputError("oversampling of the PSF of a mock field", oversampling, "1, 3, 5, ...")
     half = math.ceil(psf.reach / scale * oversampling)
+    fade = _fade(half)
     middle, span = ((shape[1] - 1) / 2, (shape[0] - 1) / 2), (shape[1] / 2, shape[0] / 2)
     waves = rng.uniform(-0.5, 0.5, (3, 5))
     if variation == 0:
-        return PsfModel.constant(psf.image(half, scale, oversampling, np.eye(2)), oversampling, offset=middle)
+        image = psf.image(half, scale, oversampling, np.eye(2)) * fade
+        return PsfModel.constant(image, oversampling, offset=middle, source="mock")
     side = np.linspace(-1, 1, PLACES)
     x, y = (grid.ravel() for grid in np.meshgrid(side, side))
     wander = monomials(x, y, 2)[:, 1:] @ waves.T
     growth, e1, e2 = wander.T * variation * np.array([[1.0], [ELLIPTICITY], [ELLIPTICITY]])
-    images = [psf.image(half, scale, oversampling, _shear(*g)) for g in zip(1 + growth, e1, e2, strict=True)]
+    images = [
+        psf.image(half, scale, oversampling, _shear(*g)) * fade for g in zip(1 + growth, e1, e2, strict=True)
+    ]
     stack = np.stack([image / image.sum() for image in images])
     basis = np.linalg.lstsq(monomials(x, y, DEGREE), stack.reshape(len(stack), -1), rcond=None)[0]
     basis = basis.reshape(-1, *stack.shape[1:])
     return PsfModel(basis, DEGREE, offset=middle, scale=span, oversampling=oversampling, source="mock")
+
+
+def _fade(half: int) -> np.ndarray:
+    """A window (v, u), one in the middle, that falls to zero at the PSF's reach, lest bright stars have an edge."""
+    y, x = np.indices((2 * half + 1, 2 * half + 1)) - half
+    depth = np.clip((1 - np.hypot(y, x) / (half + 0.5)) / (1 - FADES_FROM), 0, 1)
+    return np.sin(0.5 * math.pi * depth) ** 2
 
 
 def _shear(growth: float, e1: float, e2: float) -> np.ndarray:

@@ -24,6 +24,8 @@ from isolux.mock.surveys import Band
 Truth = dict[str, np.ndarray]
 """Arrays (source,) by column."""
 BRIGHTEST_GALAXY, BRIGHTEST_STAR = 14.0, 13.0
+OVERFULL = 3.0
+"""Magnitudes by which stars may be brighter than those that fill a pixel."""
 BULGE_INDEX = 4.0
 BEYOND = 1.5
 """Magnitudes beyond the limits that are drawn before colours decide."""
@@ -130,7 +132,7 @@ def _stars(first: Band, arcmin2: float, options: FieldOptions, dice: Dice) -> tu
     """Colours of stars and their magnitudes at the reference wavelength."""
     rng = dice.of("stars")
     faint = first.depth if options.faint is None else options.faint
-    bright = min(BRIGHTEST_STAR, faint - 1)
+    bright = min(max(BRIGHTEST_STAR, first.saturation - OVERFULL), faint - 1)
     mean = sky.star_density(bright, faint) * arcmin2
     number = int(rng.poisson(mean)) if options.stars is None else options.stars
     slope, curvature, scatter = sky.STAR_COLOUR
