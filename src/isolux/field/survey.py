@@ -79,6 +79,8 @@ class Measured:
         What stamps were cut from, with the models of all sources.
     drawn : list of Drawn or None
         The model image of each source.
+    need : numpy.ndarray
+        (source,): pixels from each source's centre to the edges of its stamp.
     options : FieldOptions
         How it was done.
     seconds : dict
@@ -97,6 +99,7 @@ class Measured:
     shapes: Shapes | None
     sheet: Sheet
     drawn: list[Drawn | None]
+    need: np.ndarray
     options: FieldOptions
     seconds: dict[str, float]
     remarks: list[str]
@@ -205,7 +208,20 @@ def measure_sources(
         shapes = way.shapes(crowd, sheet, need, drawn) if options.shapes and len(found) else None
         clock.stop("shapes")
     return Measured(
-        field, found, psf, star, groups, fits, chosen, shapes, sheet, drawn, options, clock.seconds, remarks
+        field,
+        found,
+        psf,
+        star,
+        groups,
+        fits,
+        chosen,
+        shapes,
+        sheet,
+        drawn,
+        need,
+        options,
+        clock.seconds,
+        remarks,
     )
 
 
