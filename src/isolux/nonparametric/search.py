@@ -14,7 +14,7 @@ from isolux.nonparametric.turn import Turner
 from isolux.types import Images, PerGalaxy, Rows, Tensor
 
 STEPS = 15
-"""Of the simplex, each with two centres looked at; they end within some hundredths of a pixel."""
+"""Of the simplex; they end within some hundredths of a pixel."""
 WINDOW, MARGIN = 8, 4.0
 """Half the sides of windows are multiples of the first; pixels that they reach beyond the ellipse at least."""
 
@@ -63,10 +63,8 @@ def _least(image: Images, weight: Images, start: Tensor, scale: PerGalaxy) -> Te
     turner = Turner.of(image)
 
     def cost(places: Tensor, rows: Rows | None) -> PerGalaxy:
-        still, turning, counted = image, turner, weight
-        if rows is not None:
-            still, turning, counted = image[rows], Turner(turner.flat[rows], turner.shape), weight[rows]
-        change = still - turning.about(places[:, 0], places[:, 1])
+        still, counted = (image, weight) if rows is None else (image[rows], weight[rows])
+        change = still - turner.about(places[:, 0], places[:, 1], rows)
         return (change.abs_() * counted).sum((1, 2)).double()
 
     return nelder_mead(cost, start, scale, STEPS)
@@ -84,12 +82,14 @@ def nelder_mead(
         middle = 0.5 * (best + corners[:, 1])
         ahead = 2 * middle - worst
         there = cost(ahead, None)
-        stretch = _stretch(there, costs)
-        further = middle + stretch[:, None] * (middle - worst)
-        beyond = cost(further, None)
-        better = beyond < there
-        place = torch.where(better[:, None], further, ahead)
-        reached = torch.where(better, beyond, there)
+        place, reached = ahead.clone(), there.clone()
+        rows = ((there < costs[:, 0]) | (there >= costs[:, 1])).nonzero()[:, 0]
+        stretch = _stretch(there, costs)[rows]
+        further = middle[rows] + stretch[:, None] * (middle - worst)[rows]
+        beyond = cost(further, rows)
+        better = beyond < there[rows]
+        place[rows] = torch.where(better[:, None], further, ahead[rows])
+        reached[rows] = torch.where(better, beyond, there[rows])
         fails = reached >= costs[:, 2]
         corners = torch.stack([best, corners[:, 1], torch.where(fails[:, None], worst, place)], 1)
         costs = torch.stack([costs[:, 0], costs[:, 1], torch.where(fails, costs[:, 2], reached)], 1)

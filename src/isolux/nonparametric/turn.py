@@ -6,7 +6,7 @@ import dataclasses
 
 import torch
 
-from isolux.types import Images, PerGalaxy, Tensor
+from isolux.types import Images, PerGalaxy, Rows, Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Turner:
         framed = torch.nn.functional.pad(image.flip(1, 2), (columns + 1, 0, rows + 1, rows + 1))
         return cls(framed.flatten(1), (rows, columns))
 
-    def about(self, x: PerGalaxy, y: PerGalaxy) -> Images:
-        """The images turned about (x, y)."""
+    def about(self, x: PerGalaxy, y: PerGalaxy, galaxies: Rows | None = None) -> Images:
+        """The images turned about (x, y); some of them, if their numbers are given."""
         rows, columns = self.shape
         wide = 2 * columns + 1
         (column, u), (row, v) = ((torch.floor(2 * at), 2 * at - torch.floor(2 * at)) for at in (x, y))
@@ -36,7 +36,7 @@ class Turner:
         start = (self.flat.shape[1] - 1) - ((row + rows + 2) * wide + column + 1)
         count = (rows + 1) * wide
         places = self.flat.unfold(1, count, 1)
-        part = places[torch.arange(len(x), device=x.device), start.long()]
+        part = places[torch.arange(len(x), device=x.device) if galaxies is None else galaxies, start.long()]
         u, v = (t.to(part.dtype)[:, None, None] for t in (u, v))
         block = part.unflatten(1, (rows + 1, wide))[:, :, : columns + 1]
         across = torch.lerp(block[:, :, 1:], block[:, :, :-1], u)
