@@ -73,15 +73,15 @@ def measure_background(field: FieldImage, sources: np.ndarray | None = None, box
         bad = both if np.count_nonzero(~both) >= max(LEAST_GOOD * both.size, 50) else bad
     tall, wide = (min(box, side) for side in field.shape)
     scale = unit_of(field)
-    mesh = sep.Background(
-        np.ascontiguousarray(field.data / scale, np.float32),
-        mask=bad,
-        bw=wide,
-        bh=tall,
-        fw=SMOOTHED,
-        fh=SMOOTHED,
-    )
-    level, rms = mesh.back(dtype=np.float32) * scale, mesh.rms(dtype=np.float32) * scale
+    image = np.ascontiguousarray(field.data / scale, np.float32)
+    level = np.zeros_like(image)
+    # What is left of a slope within a box would pass for noise: so the mesh is laid twice.
+    for _ in range(2):
+        mesh = sep.Background(image - level, mask=bad, bw=wide, bh=tall, fw=SMOOTHED, fh=SMOOTHED)
+        more = mesh.back(dtype=np.float32)
+        level += np.where(np.isfinite(more), more, 0)
+    rms = mesh.rms(dtype=np.float32) * scale
+    level *= scale
     return Background(*_mended(field, bad, level, rms))
 
 

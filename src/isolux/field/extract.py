@@ -21,6 +21,9 @@ TRIES = 4
 PIECES = 16
 """Pieces of the image, at most, whose filtered noise is looked at."""
 
+BLOCK = 32
+"""Sides in pixels of the blocks in which its spread is measured."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Extracted:
@@ -135,7 +138,7 @@ def filtered_noise(image: np.ndarray, noise: np.ndarray, hidden: np.ndarray, ker
     float
         1 or more: where it is less, weights may be too large by chance, and the threshold should stay.
     """
-    side = 256
+    side = 8 * BLOCK
     corners = [(y, x) for y in range(0, image.shape[0], side) for x in range(0, image.shape[1], side)]
     spreads = []
     for y, x in corners[:: max(1, len(corners) // PIECES)]:
@@ -144,10 +147,15 @@ def filtered_noise(image: np.ndarray, noise: np.ndarray, hidden: np.ndarray, ker
         values = np.where(clear, image[piece] / noise[piece], 0).astype(np.float32)
         smooth = ndimage.convolve(values, kernel, mode="constant")
         weight = ndimage.convolve(clear.astype(np.float32), kernel, mode="constant")
-        inner = smooth[clear & (weight > 0.99)]
-        if inner.size > 500:
-            low, middle = np.percentile(inner, (15.865, 50))
-            spreads.append((middle - low) / np.sqrt(np.sum(kernel.astype(np.float64) ** 2)))
+        clear &= weight > 0.99
+        # In small blocks, so that what is left of the sky's slopes does not count.
+        for top in range(0, values.shape[0], BLOCK):
+            for left in range(0, values.shape[1], BLOCK):
+                block = np.s_[top : top + BLOCK, left : left + BLOCK]
+                inner = smooth[block][clear[block]]
+                if inner.size > BLOCK**2 // 4:
+                    low, middle = np.percentile(inner, (15.865, 50))
+                    spreads.append((middle - low) / np.sqrt(np.sum(kernel.astype(np.float64) ** 2)))
     return max(1.0, float(np.median(spreads))) if spreads else 1.0
 
 

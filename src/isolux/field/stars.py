@@ -35,6 +35,10 @@ FEWEST = 4
 """With fewer stars the PSF is a Moffat profile."""
 DEGREES = ((150, 3), (50, 2), (20, 1))
 """Stars from which on the polynomial has this degree."""
+SMALLEST = 0.6
+"""Half-light radius in pixels above that of a hot pixel, and below that of any star."""
+ABSURD = 2.5
+"""A profile so many times wider or narrower than the sources look is not believed."""
 SIZE_ERROR = 1.5
 """Relative error of a half-light radius times the signal-to-noise."""
 COMMON = 0.3
@@ -84,7 +88,7 @@ def _ramp(z: np.ndarray) -> np.ndarray:
 def _usable(detections: Detections, snr: float) -> np.ndarray:
     d = detections
     with np.errstate(invalid="ignore"):
-        good = (d.snr > snr) & np.isfinite(d.half_light_radius) & (d.half_light_radius > 0.3)
+        good = (d.snr > snr) & np.isfinite(d.half_light_radius) & (d.half_light_radius > SMALLEST)
     return good & ~(d.edge | d.saturated | d.blended | d.outside)
 
 
@@ -245,11 +249,16 @@ def psf_from_stars(
     chosen = select_stars(field, d) if stars is None else np.asarray(stars, dtype=np.int64)
     if not len(chosen):
         note = f"no star shows the PSF: it is taken as a Moffat profile of {d.fwhm:.2f} pixels"
-        return _analytic(Moffat(d.fwhm), oversampling, half_size, 0, (*(), note))
+        return _analytic(Moffat(d.fwhm), oversampling, half_size, 0, (note,))
     half = half_size or math.ceil(np.clip(5 * d.fwhm, 10, 60))
     x, y, flux = d.x[chosen], d.y[chosen], d.flux[chosen]
     cut = cut_stars(field, d.background, d.segmentation, d.number[chosen], x, y, flux, half)
     smooth = fit_moffat(cut, d.fwhm)
+    if not 1 / ABSURD < smooth.fwhm / d.fwhm < ABSURD:
+        note = (
+            f"the sources taken for stars make no PSF: it is taken as a Moffat profile of {d.fwhm:.2f} pixels"
+        )
+        return _analytic(Moffat(d.fwhm), oversampling, half_size, 0, (note,))
     if len(chosen) < FEWEST:
         note = f"only {len(chosen)} stars show the PSF: a Moffat profile of {smooth.fwhm:.2f} pixels is fitted to them"
         return _analytic(smooth, oversampling, half_size, len(chosen), (note,))
