@@ -73,6 +73,7 @@ def draw_sources(
     gain: float,
     edge: float,
     correlation: float = 0.0,
+    device: torch.device | str = "cpu",
     progress: Progress | None = None,
 ) -> Drawn:
     """Draw all sources.
@@ -93,6 +94,8 @@ def draw_sources(
         Surface brightness at which sources are cut off over ``sigma``.
     correlation : float
         Of the noise, as in :class:`isolux.mock.Band`.
+    device : torch.device or str
+        Where to draw.
     progress : callable, optional
         Called after each lot with the number of sources drawn and of all.
     """
@@ -111,7 +114,9 @@ def draw_sources(
         for first in range(0, len(rows), places):
             some = rows[first : first + places]
             filled = np.resize(some, places) if side else some
-            stamps, top, left = _stamps(truth, filled, band, psf, (tall, wide), kind, fine, bool(side))
+            stamps, top, left = _stamps(
+                truth, filled, band, psf, (tall, wide), kind, fine, bool(side), device
+            )
             for row, stamp, y, x in zip(some, stamps, top, left, strict=False):
                 part, cut = _overlap((tall, wide), (int(y), int(x)), shape)
                 light = stamp[part].astype(np.float64)
@@ -204,6 +209,7 @@ def _stamps(
     kind: str,
     fine: int,
     centred: bool,
+    device: torch.device | str,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Stamps (row, y, x) of some sources, and the field's row and column of their first pixels."""
     x, y = truth["x"][rows], truth["y"][rows]
@@ -211,14 +217,14 @@ def _stamps(
     if not centred:
         left, top = np.zeros_like(left), np.zeros_like(top)
     images = psf.at(x, y) if psf.degree else psf.at(*psf.offset)
-    kernel = torch.as_tensor(images, dtype=torch.float32)
+    kernel = torch.as_tensor(images, dtype=torch.float32).to(device)
     own = {name: values[rows] for name, values in truth.items()} | {"x": x - left, "y": y - top}
     scene = Scene(**components(own, band, kind))
-    batch = _blank(len(rows), size, kernel, psf)
-    light = scene.images(batch, scene.values(len(rows)))
+    batch = _blank(len(rows), size, kernel, psf).to(device)
+    light = scene.images(batch, scene.values(len(rows)).to(device))
     if kind == "realistic":
         light = light + _features(own, band, psf, kernel, size, fine)
-    return light.numpy(), top, left
+    return light.cpu().numpy(), top, left
 
 
 def components(own: Mapping[str, np.ndarray], band: Band, kind: str) -> dict[str, Profile]:
@@ -324,26 +330,28 @@ def _features(
         kernel, *size, kernel, oversampling=psf.oversampling, includes_pixel=psf.includes_pixel
     )
     spectra = _pattern_spectra(own, band, canvas, fine) + _clump_spectra(own, band, canvas)
-    return canvas.to_stamp(spectra * canvas.psf_of(torch.arange(len(own["x"])))[:, 0])
+    rows = torch.arange(len(own["x"]), device=kernel.device)
+    return canvas.to_stamp(spectra * canvas.psf_of(rows)[:, 0])
 
 
-def _column(values: np.ndarray) -> Tensor:
-    return torch.as_tensor(values, dtype=torch.float32)[:, None]
+def _column(values: np.ndarray, canvas: Canvas) -> Tensor:
+    return torch.as_tensor(values, dtype=torch.float32)[:, None].to(canvas.transform.device)
 
 
 def _pattern_spectra(own: Mapping[str, np.ndarray], band: Band, canvas: Canvas, fine: int) -> Tensor:
     times = math.ceil(fine / canvas.oversampling)
     finer = canvas.finer(times)
     x, y = finer.points()
-    dx, dy = x - _column(own["x"]), y - _column(own["y"])
-    angle = torch.deg2rad(_column(own["disc_position_angle"]))
+    dx, dy = x - _column(own["x"], canvas), y - _column(own["y"], canvas)
+    angle = torch.deg2rad(_column(own["disc_position_angle"], canvas))
     along, across = (
         dy * torch.cos(angle) - dx * torch.sin(angle),
         -dx * torch.cos(angle) - dy * torch.sin(angle),
     )
-    scale, ratio = _column(own["disc_scale_radius"] / band.pixel_scale), _column(own["disc_axis_ratio"])
-    named = {name: _column(own[name]) for name in PATTERN}
-    middle = _column(disc_fluxes(own, band)["plain"]) / (2 * math.pi * scale**2 * ratio)
+    scale, ratio = (_column(own[name], canvas) for name in ("disc_scale_radius", "disc_axis_ratio"))
+    scale = scale / band.pixel_scale
+    named = {name: _column(own[name], canvas) for name in PATTERN}
+    middle = _column(disc_fluxes(own, band)["plain"], canvas) / (2 * math.pi * scale**2 * ratio)
     light = middle * pattern(along, across, ratio, scale, named, band.wavelength)
     return canvas.coarser(torch.fft.rfft2(light.unflatten(1, finer.size)), times)
 
@@ -352,11 +360,12 @@ def _clump_spectra(own: Mapping[str, np.ndarray], band: Band, canvas: Canvas) ->
     scale = own["disc_scale_radius"] / band.pixel_scale
     x, y = clump_places(own, scale[:, None])
     ky, kx = canvas.frequencies()
-    size = _column(own["clump_size"] * scale)[..., None]
+    size = _column(own["clump_size"] * scale, canvas)[..., None]
     soft = torch.exp(-0.5 * size**2 * (ky**2 + kx**2)) * canvas.oversampling**2
     flux = disc_fluxes(own, band)["clumps"][:, None] * own["clump_weight"]
     waves = sum(
-        canvas.phase(_column(x[:, k]).double(), _column(y[:, k]).double()) * _column(flux[:, k])[..., None]
+        canvas.phase(_column(x[:, k], canvas), _column(y[:, k], canvas))
+        * _column(flux[:, k], canvas)[..., None]
         for k in range(CLUMPS)
     )
     return waves * soft

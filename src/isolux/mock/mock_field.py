@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 
 from isolux.errors import InputError, unknown_name
 from isolux.field.image import FieldImage
@@ -101,6 +102,7 @@ def field(
     bands: Any = None,
     options: FieldOptions | None = None,
     truth: Mapping[str, np.ndarray] | None = None,
+    device: torch.device | str = "cpu",
     progress: Progress | None = None,
     **settings: Any,
 ) -> MockField:
@@ -118,6 +120,8 @@ def field(
         What the field holds.
     truth : mapping, optional
         Sources to draw instead of random ones: a truth made before, as it is or changed, for the same bands.
+    device : torch.device or str
+        Where sources are drawn.
     progress : callable, optional
         Called with the band, the number of its sources drawn so far, and of all.
     **settings
@@ -172,6 +176,7 @@ def field(
             gain=gain,
             edge=wanted.edge,
             correlation=correlation,
+            device=device,
             progress=told,
         )
         table[f"snr_{name}"], table[f"inside_{name}"] = drawn.snr, drawn.inside
