@@ -13,7 +13,7 @@ import torch
 from isolux.nonparametric.turn import Turner
 from isolux.types import Images, PerGalaxy, Rows, Tensor
 
-STEPS = 15
+STEPS = 18
 """Of the simplex; they end within some hundredths of a pixel."""
 WINDOW, MARGIN = 8, 4.0
 """Half the sides of windows are multiples of the first; pixels that they reach beyond the ellipse at least."""
