@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from isolux.errors import FitWarning as FitWarning
     from isolux.errors import InputError as InputError
     from isolux.errors import MissingExtra as MissingExtra
+    from isolux.field.image import FieldImage as FieldImage
+    from isolux.field.options import FieldOptions as FieldOptions
     from isolux.fit import fit as fit
     from isolux.io.catalogue import read_catalogue as read_catalogue
     from isolux.io.catalogue import write_catalogue as write_catalogue
+    from isolux.io.field_image import read_field as read_field
     from isolux.io.source import StampSource as StampSource
     from isolux.io.stamps import read_stamps as read_stamps
     from isolux.io.stream import iter_batches as iter_batches
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from isolux.loss import Huber as Huber
     from isolux.loss import StudentT as StudentT
     from isolux.measure import measure as measure
+    from isolux.measure_field import measure_field as measure_field
+    from isolux.nonparametric import measure_shapes as measure_shapes
     from isolux.options import RunOptions as RunOptions
     from isolux.parameters import Column as Column
     from isolux.parameters import Fixed as Fixed
@@ -49,6 +54,7 @@ if TYPE_CHECKING:
     from isolux.profiles import RadialProfile as RadialProfile
     from isolux.profiles import Sersic as Sersic
     from isolux.profiles import Spline as Spline
+    from isolux.psf_model import PsfModel as PsfModel
     from isolux.result import Result as Result
     from isolux.scene import Scene as Scene
     from isolux.solve import FirstOrder as FirstOrder
@@ -67,18 +73,24 @@ _HOMES = {
     "bands": "BandsResult fit_bands forced",
     "batch": "Batch",
     "errors": "FitWarning InputError MissingExtra",
+    "field.image": "FieldImage",
+    "field.options": "FieldOptions",
     "fit": "fit",
     "io.catalogue": "read_catalogue write_catalogue",
+    "io.field_image": "read_field",
     "io.source": "StampSource",
     "io.stamps": "read_stamps",
     "io.stream": "iter_batches",
     "loss": "Cash Huber StudentT",
     "measure": "measure",
+    "measure_field": "measure_field",
+    "nonparametric": "measure_shapes",
     "options": "RunOptions",
     "parameters": "Column Fixed Free Parameter Tied",
     "priors": "GaussianPrior LogNormalPrior UniformPrior",
     "profiles": "Exponential Ferrer FlatSky Gaussian ImageProfile King Moffat PixelGrid PlaneSky PointSource "
     "RadialProfile Sersic Spline",
+    "psf_model": "PsfModel",
     "result": "Result",
     "scene": "Scene",
     "solve": "FirstOrder LevenbergMarquardt Sampler",

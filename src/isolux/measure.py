@@ -16,12 +16,15 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from math import prod
 from pathlib import Path
+from typing import Any, overload
 
 from isolux.batch import Batch
 from isolux.errors import FitWarning, InputError
+from isolux.field.image import FieldImage
 from isolux.io.catalogue import CatalogueWriter
 from isolux.io.listing import list_stamps
 from isolux.io.source import StampFiles, StampSource
+from isolux.measure_field import FieldRun, measure_field
 from isolux.options import RunOptions
 from isolux.result import Result
 from isolux.scene import Scene
@@ -83,6 +86,7 @@ class Run:
     progress: Progress
 
 
+@overload
 def measure(
     source: StampSource,
     scene: Scene,
@@ -90,27 +94,47 @@ def measure(
     *,
     progress: Callable[[Progress], object] | None = None,
     after: Callable[[Batch, Result], object] | None = None,
-) -> Run:
-    """Fit a sample of any size and write its catalogue and image blocks.
+) -> Run: ...
+
+
+@overload
+def measure(source: str | Path | FieldImage, **how: Any) -> FieldRun: ...
+
+
+def measure(
+    source: StampSource | str | Path | FieldImage,
+    scene: Scene | None = None,
+    options: Any = None,
+    *,
+    progress: Any = None,
+    after: Callable[[Batch, Result], object] | None = None,
+    **how: Any,
+) -> Run | FieldRun:
+    """Fit a sample of stamps of any size, or measure all sources of a survey image.
+
+    ``measure(StampSource(...), scene)`` fits a sample and writes its catalogue and image blocks.
+    ``measure("image.fits")`` is :func:`isolux.measure_field`: everything else is then an argument of that.
 
     Parameters
     ----------
-    source : StampSource
-        Where the stamps are. Other columns of its table are starting values for :class:`Column` settings, in
-        the parameters' units or, for sizes, in arcsec where the column says so.
+    source : StampSource, str, path or FieldImage
+        Where the stamps are; or an image of a field. With stamps, other columns of its table are starting values
+        for :class:`Column` settings, in the parameters' units or, for sizes, in arcsec where the column says so.
     scene : Scene
-        The model.
-    options : RunOptions, optional
-        How to fit and what to write.
+        The model of stamps.
+    options : RunOptions or FieldOptions, optional
+        How to fit, and with stamps what to write.
     progress : callable, optional
         Told after each batch how far the run is.
     after : callable, optional
         Given each batch with its result before its rows are written, for figures and the like. From workers both
         come without WCS.
+    **how
+        Of :func:`isolux.measure_field`, for a field.
 
     Returns
     -------
-    Run
+    Run or FieldRun
 
     Warns
     -----
@@ -124,6 +148,12 @@ def measure(
         If source, scene or options cannot be meant, or a catalogue is there that is neither to be resumed nor
         overwritten. Faults of galaxies are in the catalogue.
     """
+    if isinstance(source, str | Path | FieldImage):
+        if scene is not None or after is not None:
+            raise InputError(f"{source}: a field has no scene; for stamps give a StampSource")
+        return measure_field(source, options=options, progress=progress, **how)
+    if scene is None or how:
+        raise InputError("stamps need a scene, and take no options of fields", tuple(how) or None)
     options = options or RunOptions()
     clock = time.perf_counter()
     files = list_stamps(source)

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from isolux.errors import FitWarning, InputError
-from isolux.field.catalogue import catalogue
+from isolux.field.band_columns import band_columns
+from isolux.field.bands import InBands, measure_bands
+from isolux.field.catalogue import add, catalogue
 from isolux.field.image import FieldImage
 from isolux.field.options import FieldOptions
 from isolux.field.survey import Measured, measure_sources
@@ -49,6 +52,8 @@ class FieldRun:
         Sources, fits and maps.
     remarks : tuple of str
         What the user should know.
+    bands : InBands or None
+        The sources in further bands.
     """
 
     catalogue: Path
@@ -56,6 +61,7 @@ class FieldRun:
     files: dict[str, Path]
     measured: Measured
     remarks: tuple[str, ...]
+    bands: InBands | None = None
 
 
 def measure_field(
@@ -65,6 +71,8 @@ def measure_field(
     psf_oversampling: int = 1,
     psf_includes_pixel: bool = True,
     positions: str | Path | None = None,
+    also: Sequence[str | Path | FieldImage] = (),
+    degrees: Mapping[str, int] | None = None,
     out: str | Path | None = None,
     catalogue_name: str = "catalogue.fits",
     overwrite: bool = False,
@@ -87,6 +95,12 @@ def measure_field(
     positions : str or path, optional
         A table of the sources to measure in place of those that are detected, with columns ``ra`` and ``dec`` or ``x``
         and ``y``.
+    also : sequence of str, path or FieldImage
+        The same piece of sky in further bands, of any pixel scale: the sources of the first are fitted to all at the
+        same time.
+    degrees : mapping, optional
+        With ``also``: degrees of polynomials in wavelength by the parameter's name, such as
+        ``{"effective_radius": 1}``; structure is the same in all bands where left out.
     out : str or path, optional
         Folder for everything; ``<image>_sources`` beside the image where left out.
     catalogue_name : str
@@ -131,18 +145,38 @@ def measure_field(
             cores=cores(),
             progress=progress,
         )
+        bands = None
+        if also:
+            others = _others(field, also)
+            measured = dataclasses.replace(measured, field=_named(field, set(others)))
+            bands = measure_bands(measured, others, degrees=degrees, cores=cores(), progress=progress)
     for warning in caught:
         if not issubclass(warning.category, FitWarning):
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     table = catalogue(measured)
+    if bands is not None:
+        add(table, band_columns(bands))
     if places is not None:
         table["id"] = np.array(places.id, dtype=str)
     told = [str(w.message) for w in caught if issubclass(w.category, FitWarning)]
-    remarks = tuple(dict.fromkeys([*field.remarks, *told, *measured.detections.remarks, *measured.remarks]))
+    remarks = tuple(
+        dict.fromkeys(
+            [
+                *field.remarks,
+                *told,
+                *measured.detections.remarks,
+                *measured.remarks,
+                *([] if bands is None else bands.remarks),
+            ]
+        )
+    )
     table.meta |= _about(measured)
     folder.mkdir(parents=True, exist_ok=True)
     write_catalogue(table, target, overwrite=overwrite)
-    return FieldRun(target, table, _write_maps(folder, measured, table), measured, remarks)
+    files = _write_maps(folder, measured, table)
+    if bands is not None:
+        files |= _write_bands(folder, bands)
+    return FieldRun(target, table, files, measured, remarks, bands)
 
 
 def _folder(image: str | Path | FieldImage, out: str | Path | None) -> Path:
@@ -155,6 +189,43 @@ def _folder(image: str | Path | FieldImage, out: str | Path | None) -> Path:
         stem = stem.removesuffix(ending)
     parent = path.parent if os.access(path.parent, os.W_OK) else Path()
     return parent / f"{stem}_sources"
+
+
+def _others(field: FieldImage, also: Sequence[str | Path | FieldImage]) -> dict[str, FieldImage]:
+    """The further bands by name."""
+    found: dict[str, FieldImage] = {}
+    for k, image in enumerate(also, start=2):
+        band = image if isinstance(image, FieldImage) else read_field(image)
+        name = _plain(band.band) or _plain(Path(band.source).name.partition(".")[0]) or str(k)
+        if name in found or name == _plain(field.band):
+            name = _plain(Path(band.source).name.partition(".")[0]) or f"{name}-{k}"
+        if name in found:
+            raise InputError("two further bands have one name", name)
+        found[name] = dataclasses.replace(band, band=name)
+    return found
+
+
+def _named(field: FieldImage, taken: set[str]) -> FieldImage:
+    """The first band with a name that no other has."""
+    name = _plain(field.band) or _plain(Path(field.source).name.partition(".")[0]) or "1"
+    return dataclasses.replace(field, band=f"{name}-1" if name in taken else name)
+
+
+def _plain(name: str) -> str:
+    """What of a name may stand in a column's name."""
+    return re.sub("[^A-Za-z0-9+-]", "", name)
+
+
+def _write_bands(folder: Path, bands: InBands) -> dict[str, Path]:
+    """What is left of the images of further bands."""
+    files = {}
+    for band in bands.bands[1:]:
+        sheet = bands.sheets[band]
+        left = np.where(sheet.field.mask, np.float32(0), sheet.image - sheet.light)
+        files[f"residual in {band}"] = write_map(
+            folder / f"residual_{band}.fits", left, sheet.field, "image less background and models"
+        )
+    return files
 
 
 def _about(measured: Measured) -> dict[str, Any]:

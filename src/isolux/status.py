@@ -70,7 +70,7 @@ class Flag(IntFlag):
     STAMP_LIMIT = 16777216
     MOVED = 33554432
     OUTSIDE = 67108864
-    BAND_MISSING = 524288
+    BAND_MISSING = 134217728
 
     @property
     def messages(self) -> list[str]:

@@ -12,7 +12,13 @@ from typer.core import TyperGroup
 
 from isolux.cli.arguments import FitArguments, ModelArguments, OutputArguments, StampArguments
 from isolux.cli.declare import takes
-from isolux.cli.field_arguments import FolderArguments, ImageArguments, PsfArguments, SourceArguments
+from isolux.cli.field_arguments import (
+    BandArguments,
+    FolderArguments,
+    ImageArguments,
+    PsfArguments,
+    SourceArguments,
+)
 from isolux.cli.simulate_arguments import DetectorArguments, SkyArguments
 
 INTERRUPTED = 130
@@ -52,7 +58,7 @@ Simulate a field of galaxies and stars as a survey sees it, with its truth.
 
 Surveys: sdss, legacy, hsc, lsst, euclid, hst. It writes, for each band, an image, a weight map, the PSF and a map of
 defects, and one table with every parameter of every source.
-Exit codes: 0 it is written; 2 the call cannot be used.
+Exit codes: 0 it is written; 2 the call cannot be used; 130 interrupted.
 """
 PLOT_HELP = """\
 Draw data, model, residual and radial profile from image blocks.
@@ -149,7 +155,13 @@ def fit(
 
 
 @app.command(help=MEASURE_HELP)
-@takes(reading=ImageArguments, psf=PsfArguments, sources=SourceArguments, output=FolderArguments)
+@takes(
+    reading=ImageArguments,
+    psf=PsfArguments,
+    sources=SourceArguments,
+    bands=BandArguments,
+    output=FolderArguments,
+)
 def measure(
     image: Annotated[
         Path, typer.Argument(help="The image; [b]file.fits\\[SCI][/b] names an HDU.", metavar="IMAGE")
@@ -158,13 +170,14 @@ def measure(
     reading: ImageArguments,
     psf: PsfArguments,
     sources: SourceArguments,
+    bands: BandArguments,
     output: FolderArguments,
 ) -> None:
     """Find every source of a survey image, fit each with its neighbours, and write a catalogue."""
     from isolux.cli.measure import measure_and_show
 
     try:
-        measure_and_show(image, reading, psf, sources, output)
+        measure_and_show(image, reading, psf, sources, bands, output)
     except KeyboardInterrupt:
         typer.echo("Interrupted: nothing was written.", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -197,7 +210,11 @@ def simulate(
     from isolux.cli.simulate import simulate_and_show
 
     writing = {"truth": truth, "noiseless": noiseless, "overwrite": overwrite}
-    simulate_and_show(survey, bands, seed, out, (sky, detector), **writing)
+    try:
+        simulate_and_show(survey, bands, seed, out, (sky, detector), **writing)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted: nothing was written.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 @app.command(help=CHECK_HELP)

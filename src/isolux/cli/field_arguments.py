@@ -94,6 +94,40 @@ class SourceArguments:
 
 
 @dataclasses.dataclass(frozen=True)
+class BandArguments:
+    """Further bands."""
+
+    panel: ClassVar[str] = "Further bands"
+    also: list[str] | None = option(
+        "IMAGE",
+        "The same sky in another band, of any pixel scale; may be repeated. Sources are then fitted to all bands at "
+        "the same time, with magnitudes of each.",
+    )
+    degree: list[str] | None = option(
+        "NAME=N",
+        "Let a parameter vary with wavelength, as a polynomial of a degree: effective_radius=1. May be repeated.",
+    )
+
+    def fields(self) -> dict[str, Any]:
+        """What was given, for :func:`isolux.measure_field`."""
+        found: dict[str, Any] = {}
+        if self.also:
+            found["also"] = tuple(self.also)
+        if self.degree:
+            found["degrees"] = dict(_degree(text) for text in self.degree)
+        return found
+
+
+def _degree(text: str) -> tuple[str, int]:
+    from isolux.errors import InputError
+
+    name, _, number = text.partition("=")
+    if not name or not number.isdigit():
+        raise InputError("degree", text, "NAME=N, such as effective_radius=1")
+    return name, int(number)
+
+
+@dataclasses.dataclass(frozen=True)
 class FolderArguments:
     """What is written."""
 

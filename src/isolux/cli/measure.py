@@ -12,7 +12,13 @@ import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from isolux.cli import console
-from isolux.cli.field_arguments import FolderArguments, ImageArguments, PsfArguments, SourceArguments
+from isolux.cli.field_arguments import (
+    BandArguments,
+    FolderArguments,
+    ImageArguments,
+    PsfArguments,
+    SourceArguments,
+)
 from isolux.status import FLAG_MESSAGES, Flag, Status
 
 
@@ -55,7 +61,12 @@ class Steps:
 
 
 def measure_and_show(
-    image: Path, reading: ImageArguments, psf: PsfArguments, sources: SourceArguments, output: FolderArguments
+    image: Path,
+    reading: ImageArguments,
+    psf: PsfArguments,
+    sources: SourceArguments,
+    bands: BandArguments,
+    output: FolderArguments,
 ) -> None:
     """Measure a field, showing how far it is, and say what was found and where it is.
 
@@ -72,6 +83,7 @@ def measure_and_show(
         run = measure_field(
             str(image),
             **psf.fields(),
+            **bands.fields(),
             **reading.fields(),
             positions=sources.positions,
             out=output.out,
@@ -100,8 +112,7 @@ def _figure(run: Any) -> Path:
         run.table,
         f"{Path(measured.field.source).name}: {len(run.table)} sources",
     )
-    (written,) = save(figure, run.catalogue.parent / "field.png")
-    return Path(written)
+    return Path(save(figure, run.catalogue.parent / "field.png"))
 
 
 def _summary(run: Any) -> None:

@@ -134,7 +134,7 @@ class BandsJob:
             fitted,
             geometry=self.geometry,
             start=self.start,
-            degrees=None if self.held else self.degrees,
+            degrees=None if self.held or not self.degrees else _known(self.degrees, fitted),
             wavelengths=self.wavelengths,
         )
         images = {
@@ -144,6 +144,13 @@ class BandsJob:
             for band, batch in self.batches.items()
         }
         return result, images
+
+
+def _known(degrees: Mapping[str, int], scene: Scene) -> dict[str, int]:
+    """Degrees of what a scene has: another model has other parameters."""
+    names = {short for profile in scene.components.values() for short in profile.settings}
+    sizes = {"effective_radius": "scale_radius", "scale_radius": "effective_radius"}
+    return {n: d for name, d in degrees.items() for n in {name, sizes.get(name, name)} if n in names}
 
 
 def _held(scene: Scene) -> Scene:

@@ -65,15 +65,21 @@ def catalogue(measured: Measured) -> Any:
     astropy.table.QTable
         With units and descriptions.
     """
-    from astropy.table import Column as TableColumn
     from astropy.table import QTable
-    from astropy.units import Quantity
 
     table = QTable()
-    for name, values, unit, meaning in columns(measured):
+    add(table, columns(measured))
+    return table
+
+
+def add(table: Any, columns: Iterator[Column]) -> None:
+    """Put columns into a table, with units and descriptions."""
+    from astropy.table import Column as TableColumn
+    from astropy.units import Quantity
+
+    for name, values, unit, meaning in columns:
         table[name] = Quantity(values, UNITS[unit]) if unit in UNITS else TableColumn(values)
         table[name].info.description = meaning + (", in image units" if unit == "flux" else "")
-    return table
 
 
 def columns(measured: Measured) -> Iterator[Column]:
