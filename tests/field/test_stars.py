@@ -10,6 +10,7 @@ from field.sky import SIDE, field, psf_image, sky
 from isolux.errors import InputError
 from isolux.field.detect import detect
 from isolux.field.image import FieldImage
+from isolux.field.locus import saturation_peak, star_locus
 from isolux.field.moffat import Moffat
 from isolux.field.pixel_psf import centroid, shifted
 from isolux.field.star_stamps import interpolation, onto_pixels, onto_samples
@@ -176,3 +177,20 @@ def test_centroid_finds_a_shift():
     v, u = np.mgrid[:31, :31] - 15
     image = np.exp(-(u**2 + v**2) / 8)
     assert centroid(shifted(image, 0.37, -0.21)) == pytest.approx((0.37, -0.21), abs=1e-3)
+
+
+def test_peaks_that_pile_up_are_saturated():
+    rng = np.random.default_rng(6)
+    flux, size = 10 ** rng.uniform(2, 5, 60), np.exp(rng.normal(np.log(1.8), 0.02, 60))
+    locus = star_locus(size, flux / 5, np.ones(60, bool), 1.8)
+    assert locus.found
+    assert locus.radius == pytest.approx(1.8, rel=0.02)
+    assert saturation_peak(size, flux, flux / 12, locus) is None
+    level = saturation_peak(size, flux, np.minimum(flux / 12, 2000 * rng.uniform(0.9, 1, 60)), locus)
+    assert 1300 < level < 2000
+
+
+def test_sizes_of_galaxies_have_no_locus():
+    rng = np.random.default_rng(7)
+    size = np.exp(rng.uniform(np.log(1.5), np.log(8), 200))
+    assert not star_locus(size, np.full(200, 200.0), np.ones(200, bool), 1.8).found

@@ -21,6 +21,7 @@ from isolux.field.deblend import divided
 from isolux.field.extract import Extracted, extract, filtered_noise, gaussian_kernel, without_holes
 from isolux.field.forced import measure_at
 from isolux.field.image import FieldImage
+from isolux.field.locus import HALF_LIGHT, saturation_peak, star_locus
 from isolux.field.measured import shapes_of, star_width
 
 BRIGHT = 3.0
@@ -242,12 +243,28 @@ def detect(
         )
     found, factor = divided(runs[0][1], runs[1][1], image, options.deblend_contrast), runs[0][0]
     tell(f"shapes of {len(found)} sources")
-    columns = _in_units(shapes_of(scaled, image, noise, found, fwhm), unit)
+    columns = shapes_of(scaled, image, noise, found, fwhm)
     remarks = found.remarks
+    full = _saturated(columns, fwhm)
+    if full is not None and not field.saturated.any():
+        columns["saturated"] |= columns["peak"] >= full
+        value = full * float(unit) + float(np.median(sky.level)) * float(unit)
+        remarks += (
+            f"the peaks of the brightest stars pile up: pixels above {value:.4g} are taken as saturated",
+        )
+    columns = _in_units(columns, unit)
     if factor > CORRELATED:
         remarks += (f"the noise of the filtered image is {factor:.2f} times that of independent pixels",)
     sky = Background(sky.level * unit, sky.rms * unit)
     return Detections(**columns, segmentation=found.segmentation, background=sky, fwhm=fwhm, remarks=remarks)
+
+
+def _saturated(columns: dict[str, np.ndarray], fwhm: float) -> float | None:
+    """Peak from which on stars are saturated, where the image does not say."""
+    clean = ~(columns["edge"] | columns["blended"])
+    size = columns["half_light_radius"]
+    locus = star_locus(size, columns["snr"], clean, HALF_LIGHT * fwhm)
+    return saturation_peak(size, columns["flux"], columns["peak"], locus)
 
 
 def scaled_field(field: FieldImage, unit: np.float32) -> FieldImage:

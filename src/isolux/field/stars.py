@@ -1,13 +1,10 @@
 """Stars of a field: which sources are stars, which of them show the PSF, and the PSF that they show.
 
-Stars are all as large as the PSF: at high signal-to-noise they are the narrow locus of the smallest sources in a
-diagram of size and magnitude. Its place is found as the size around which sources are densest compared with the
-wider surroundings.
+Stars are all as large as the PSF; how the locus of their sizes is found says :mod:`isolux.field.locus`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
@@ -16,17 +13,12 @@ from scipy.spatial import cKDTree
 from isolux.errors import InputError
 from isolux.field.detect import Detections
 from isolux.field.image import FieldImage
+from isolux.field.locus import HALF_LIGHT, Locus, star_locus
 from isolux.field.moffat import Moffat, fit_moffat
 from isolux.field.pixel_psf import solve_pixels
 from isolux.field.star_stamps import cut_stars
 from isolux.psf_model import PsfModel
 
-HALF_LIGHT = 0.58
-"""Half-light radius over the full width at half maximum of stars, for want of a locus."""
-NARROW, BROAD = 0.05, 0.35
-"""Half-widths in the logarithm of the size of the locus, and of the surroundings it is compared with."""
-DENSER = 1.5
-"""Sources up to 1.4 times as large, at most, for each in a locus that stands out."""
 CLEAR = 40.0
 """Signal-to-noise from which on a star helps the PSF; half of it, where there are few."""
 MOST = 250
@@ -35,8 +27,6 @@ FEWEST = 4
 """With fewer stars the PSF is a Moffat profile."""
 DEGREES = ((150, 3), (50, 2), (20, 1))
 """Stars from which on the polynomial has this degree."""
-SMALLEST = 0.6
-"""Half-light radius in pixels above that of a hot pixel, and below that of any star."""
 ABSURD = 2.5
 """A profile so many times wider or narrower than the sources look is not believed."""
 SIZE_ERROR = 1.5
@@ -68,7 +58,7 @@ def star_likeness(detections: Detections, fwhm: float) -> np.ndarray:
     if not fwhm > 0:
         raise InputError("fwhm", fwhm, "above 0")
     size = detections.half_light_radius
-    locus = star_locus(detections, fwhm)
+    locus = _locus(detections, fwhm)
     with np.errstate(divide="ignore", invalid="ignore"):
         off = np.log(size / locus.radius)
         error = np.hypot(locus.scatter, SIZE_ERROR / np.maximum(detections.snr, 0.1))
@@ -85,62 +75,16 @@ def _ramp(z: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(np.clip(-1.702 * z, -50, 50)))
 
 
-def _usable(detections: Detections, snr: float) -> np.ndarray:
+def _clean(d: Detections) -> np.ndarray:
+    return ~(d.edge | d.saturated | d.blended | d.outside)
+
+
+def _locus(detections: Detections, fwhm: float | None = None) -> Locus:
+    """The locus of the stars, near that of a PSF of this width (pixels) where it is known."""
     d = detections
-    with np.errstate(invalid="ignore"):
-        good = (d.snr > snr) & np.isfinite(d.half_light_radius) & (d.half_light_radius > SMALLEST)
-    return good & ~(d.edge | d.saturated | d.blended | d.outside)
-
-
-@dataclasses.dataclass(frozen=True)
-class Locus:
-    """Where the stars are in a diagram of sizes.
-
-    Attributes
-    ----------
-    radius, scatter : float
-        Half-light radius in pixels, and its relative scatter.
-    found : bool
-        Whether stars stand out; else the values are what is expected from the width of the smallest sources.
-    """
-
-    radius: float
-    scatter: float
-    found: bool
-
-
-def star_locus(detections: Detections, fwhm: float | None = None) -> Locus:
-    """The locus of the stars among the bright sources, near the width of a PSF (pixels) where that is known."""
-    sizes = np.zeros(0)
-    for snr in (300.0, 100.0, CLEAR, CLEAR / 2):
-        sizes = np.sort(np.log(detections.half_light_radius[_usable(detections, snr)]))
-        if fwhm:
-            sizes = sizes[np.abs(sizes - np.log(HALF_LIGHT * fwhm)) < 0.3]
-        locus = _stands_out(sizes) if len(sizes) >= FEWEST + 1 else None
-        if locus:
-            return locus
-    if fwhm or len(sizes) < 2:
-        return Locus(HALF_LIGHT * (fwhm or detections.fwhm), 0.08, False)
-    return Locus(float(np.exp(sizes[min(len(sizes) - 1, 2)])), 0.08, False)
-
-
-def _stands_out(sizes: np.ndarray) -> Locus | None:
-    """The densest place of the sorted logarithms of sizes, if few are smaller and it is denser than what is above."""
-    near = np.searchsorted(sizes, sizes + NARROW, "right") - np.searchsorted(sizes, sizes - NARROW)
-    far = np.searchsorted(sizes, sizes + BROAD, "right") - np.searchsorted(sizes, sizes - BROAD)
-    # Of two places that stand out as well the smaller ones are the stars.
-    score = near / np.sqrt(1 + far) * (1 - 0.3 * np.arange(len(sizes)) / len(sizes))
-    best = float(sizes[np.argmax(score)])
-    for _ in range(5):
-        inside = sizes[np.abs(sizes - best) < 1.5 * NARROW]
-        best = float(np.median(inside))
-    smaller = np.count_nonzero(sizes < best - 2 * NARROW)
-    larger = np.count_nonzero((sizes > best + NARROW) & (sizes < best + BROAD))
-    count = np.count_nonzero(np.abs(sizes - best) < NARROW)
-    if count < FEWEST or smaller > 0.25 * count or larger > DENSER * count:
-        return None
-    scatter = 1.4826 * float(np.median(np.abs(inside - best)))
-    return Locus(float(np.exp(best)), float(np.clip(scatter, 0.01, 0.1)), True)
+    return star_locus(
+        d.half_light_radius, d.snr, _clean(d), HALF_LIGHT * (fwhm or d.fwhm), near=fwhm is not None
+    )
 
 
 def select_stars(field: FieldImage, detections: Detections, most: int = MOST) -> np.ndarray:
@@ -163,14 +107,14 @@ def select_stars(field: FieldImage, detections: Detections, most: int = MOST) ->
     if not len(detections):
         return np.zeros(0, np.int64)
     d = detections
-    locus = star_locus(d)
+    locus = _locus(d)
     radius, chosen = locus.radius, np.zeros(0, np.int64)
     for snr in (CLEAR, CLEAR / 2):
         with np.errstate(divide="ignore", invalid="ignore"):
             width = np.maximum(3 * locus.scatter, 0.04) + SIZE_ERROR / d.snr
             alike = np.abs(np.log(d.half_light_radius / radius)) < width
             round_ = (d.a - d.b) / (d.a + d.b) < 0.15
-        chosen = np.flatnonzero(_usable(d, snr) & alike & round_ & _alone(d, radius))
+        chosen = np.flatnonzero(_clean(d) & (d.snr > snr) & alike & round_ & _alone(d, radius))
         if len(chosen) >= 10:
             break
     chosen = chosen[np.argsort(-d.flux[chosen], kind="stable")]
