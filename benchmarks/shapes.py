@@ -57,6 +57,8 @@ OTHERS = (
     *("elongation_asymmetry", "orientation_asymmetry", "sky_sigma", "flag"),
 )
 LOW_SIGNAL = 2.5
+FEW = 10
+"""Galaxies in a batch below which most of Isolux's time is that of calls."""
 READ_GAIN = 4.725
 """Electrons a unit of the images that come without a map of sigma."""
 
@@ -195,15 +197,27 @@ def table(groups: dict[str, list[Galaxy]]) -> str:
 
 
 def speed(sets: dict[str, list[Galaxy]]) -> str:
-    """Processor time a galaxy by the size of stamps."""
-    lines = []
+    """Processor time a galaxy by the size of stamps; those of which there are few together."""
+    lines, few = [], []
     for kind, galaxies in sets.items():
         for shape in sorted({galaxy.image.shape for galaxy in galaxies}):
             some = [galaxy for galaxy in galaxies if galaxy.image.shape == shape]
-            ours, theirs = some[0].our_seconds, float(np.median([galaxy.their_seconds for galaxy in some]))
-            cells = [f"{1e3 * ours:.2f}", f"{1e3 * theirs:.0f}", f"{theirs / ours:.0f}"]
-            lines.append([f"{kind}, {shape[0]} x {shape[1]}", str(len(some)), *cells])
+            if len(some) < FEW:
+                few += some
+            else:
+                lines.append(times(f"{kind}, {shape[0]} x {shape[1]}", str(len(some)), some))
+    if few:
+        sides = [f"{side[0]} x {side[1]}" for side in sorted(galaxy.image.shape for galaxy in few)]
+        lines.append(times(f"{len(few)} others, {sides[0]} to {sides[-1]}", "1 to 3", few))
     return markdown(["stamps", "in a batch", "Isolux, ms a galaxy", "statmorph, ms", "ratio"], lines)
+
+
+def times(title: str, batch: str, galaxies: list[Galaxy]) -> list[str]:
+    ours, theirs = (
+        float(np.median([getattr(galaxy, f"{whose}_seconds") for galaxy in galaxies]))
+        for whose in ("our", "their")
+    )
+    return [title, batch, f"{1e3 * ours:.1f}", f"{1e3 * theirs:.0f}", f"{theirs / ours:.0f}"]
 
 
 def section(sets: dict[str, list[Galaxy]], command: str) -> str:
