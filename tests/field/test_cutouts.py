@@ -123,5 +123,7 @@ def test_the_sky_is_measured_again_without_the_models():
     first = Sheet.of(field, 7 + 0.2 * galaxy, flat, np.zeros(galaxy.shape, np.int32), None, 1)
     drawn = [Drawn(0, 0, galaxy)]
     again = first.with_models(drawn).with_sky()
-    assert np.abs(again.background - 7).max() < 0.2  # the mesh's own noise is 0.02; a spline overshoots near the hole
+    assert (
+        np.abs(again.background - 7).max() < 0.2
+    )  # the mesh's own noise is 0.02; a spline overshoots near the hole
     assert abs(float((again.image - galaxy).mean())) < 0.03

@@ -10,7 +10,13 @@ from isolux.field.groups import ellipse_radius, group_sources, links, sizes
 
 def round_ones(x, y, radius):
     count = len(x)
-    return np.array(x, float), np.array(y, float), np.full(count, radius), np.full(count, radius), np.zeros(count)
+    return (
+        np.array(x, float),
+        np.array(y, float),
+        np.full(count, radius),
+        np.full(count, radius),
+        np.zeros(count),
+    )
 
 
 def test_radius_of_an_ellipse_in_a_direction():

@@ -267,9 +267,7 @@ class _View:
             remarks += [f"{band}: {remark}" for remark in psf.remarks]
         found = Detections.at(field, x, y, background=own.background, segmentation=own.segmentation)
         sigma = own.background.rms if field.sigma is None else field.sigma
-        sheet = Sheet.of(
-            field, own.background.level, sigma, found.segmentation, psf, int(found.segmentation.max())
-        )
+        sheet = Sheet.of(field, own.background.level, sigma, found.segmentation, psf, len(found))
         return cls(field, x, y, maps, sheet, remarks)
 
     def cutout(self, members: Sequence[int], need: np.ndarray, largest: int) -> Cutout:
@@ -289,8 +287,7 @@ class _View:
 
     def subtract(self) -> None:
         """Put the models of all sources on the sheet."""
-        extra: list[Drawn | None] = [None] * (len(self.sheet.modelled) - len(self.drawn))
-        self.sheet = self.sheet.with_models([*self.drawn, *extra])
+        self.sheet = self.sheet.with_models(self.drawn)
 
 
 def grids_between(one: FieldImage, two: FieldImage, x: np.ndarray, y: np.ndarray, band: str) -> np.ndarray:

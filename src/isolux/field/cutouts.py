@@ -131,7 +131,8 @@ class Sheet:
     psf : PsfModel or None
         Of the field.
     modelled : numpy.ndarray
-        (source,) of bool: whose light is in ``light`` as a model that can be subtracted; none at first.
+        (label,) of bool: whose light is in ``light`` as a model that can be subtracted; none at first. There may be
+        more labels than sources: what was detected but is not to be measured.
     """
 
     field: FieldImage
@@ -157,7 +158,7 @@ class Sheet:
         """The sheet before anything has been fitted."""
         image = np.where(field.mask, np.float32(0), field.data - background)
         smooth = ndimage.gaussian_filter(image, SMOOTH)
-        modelled = np.zeros(count, bool)
+        modelled = np.zeros(max(count, int(segmentation.max(initial=0))), bool)
         return cls(
             field, image, background, sky_sigma, segmentation, grow(segmentation), smooth, psf, modelled
         )
@@ -168,7 +169,9 @@ class Sheet:
         for model in drawn:
             if model is not None:
                 model.add_to(light)
-        return dataclasses.replace(self, light=light, modelled=np.array([m is not None for m in drawn], bool))
+        modelled = np.zeros_like(self.modelled)
+        modelled[: len(drawn)] = [model is not None for model in drawn]
+        return dataclasses.replace(self, light=light, modelled=modelled)
 
     def with_sky(self) -> Sheet:
         """The same with the background measured anew on what the models leave.
