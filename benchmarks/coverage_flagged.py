@@ -3,7 +3,7 @@
     python benchmarks/coverage_flagged.py --work build/coverage [--count 80] [--jobs 2]
 
 Galaxies of coverage_mocks.py (drawn by GalSim, kept in the work folder) at signal-to-noise 8 to 20, where chi-square
-is seldom a quadratic; the compact ones, on stamps cut to 48 pixels, because a sampler looks at tens of thousands of
+is seldom a quadratic; the compact ones, on stamps cut to 32 pixels, because a sampler looks at tens of thousands of
 images. Index and radius have the bounds that a user would give. All three kinds of error come from the same images
 and the same bounds. Writes the section "Errors of faint galaxies" of RESULTS.md.
 """
@@ -26,13 +26,13 @@ import isolux
 from isolux import Flag, FlatSky, Free, Sampler, Scene, Sersic
 
 HERE = Path(__file__).resolve().parent
-SIDE, PSF_SIDE = 48, 33
+SIDE, PSF_SIDE = 32, 25
 SIGNAL = (8.0, 20.0)
 SCENE = Scene(
     galaxy=Sersic(sersic_index=Free(lower=0.3, upper=8.0), effective_radius=Free(lower=0.3, upper=SIDE / 2)),
     sky=FlatSky(),
 )
-SAMPLER = Sampler(draws=400, effective=150, rhat=1.05, evaluations=16_384)
+SAMPLER = Sampler(draws=300, effective=100, rhat=1.1, evaluations=8192)
 KINDS = ("covariance", "bootstrap", "bootstrap, percentiles", "posterior", "posterior, percentiles")
 FEW = 10
 """Fewer galaxies than this are not shown."""
@@ -132,11 +132,11 @@ def section(found: Rows, command: str) -> str:
 
 INTRODUCTION = """\
 {count} compact galaxies (r_e up to 4 pixels, the PSF's FWHM 3.0 to 3.5) at a matched-filter signal-to-noise of 8 to 20
-(median {middle:.0f}), 48 x 48 pixels, a sky fitted; n bounded to 0.3 to 8, r_e to 0.3 to 24 pixels. {flagged:.0f} % are
+(median {middle:.0f}), 32 x 32 pixels, a sky fitted; n bounded to 0.3 to 8, r_e to 0.3 to 16 pixels. {flagged:.0f} % are
 flagged `NOT_QUADRATIC`, `AT_BOUND` or `NO_COVARIANCE`. Pulls and coverage as in the section "Coverage": with errors
 about the best fit, symmetric in the logarithm of r_e and n, and with the percentiles of the replicates and of the
 samples. Priors are flat between the bounds, in ln r_e and ln n. {mixed:.0f} % of the posteriors did not mix (R-hat
-1.05, 150 effective samples, 16,384 evaluations at most). CPU ms a galaxy: {cpu}."""
+1.1, 100 effective samples, 8,192 evaluations at most). CPU ms a galaxy: {cpu}."""
 
 
 if __name__ == "__main__":

@@ -359,7 +359,7 @@ def _theirs(batch: isolux.Batch, scene: Scene, ours: isolux.Result, steps: int) 
         return np.where(inside, -chi2 / 2, -np.inf)
 
     start = ours.samples[0, :: ours.samples.shape[1] // walkers, columns][:walkers].double().numpy()
-    start = np.where(log, np.log(start), start)
+    start = np.where(log, np.log(np.where(log, start, 1.0)), start)
     sampler = emcee.EnsembleSampler(walkers, len(columns), log_probability, vectorize=True)
     sampler.run_mcmc(start, steps)
     chain = sampler.get_chain(discard=steps // 10)

@@ -94,7 +94,7 @@ FLAG_MESSAGES: dict[Flag, str] = {
     Flag.NOT_LINEARISED: "no covariance: free vectors or too many free parameters for a matrix of all pairs",
     Flag.PSF_UNDERSAMPLED: "the PSF is undersampled: give an oversampled one",
     Flag.GPU_LOST: "fitted on the CPU, because the GPU was lost",
-    Flag.NOT_QUADRATIC: "chi-square is no quadratic within the errors: prefer samples (bootstrap, posterior)",
+    Flag.NOT_QUADRATIC: "chi-square is no quadratic within the errors: prefer percentiles of posterior samples",
     Flag.NOT_MIXED: "posterior samples are not to be trusted: chains disagree, or hold too few independent samples",
     Flag.PRIOR_CONFLICT: "a value ended more than four widths from the middle of its prior",
     Flag.OUTLYING: "the robust loss took much of the galaxy itself for outliers",
