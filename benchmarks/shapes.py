@@ -239,7 +239,8 @@ galaxies that statmorph flags as bad. Why they differ: [Non-parametric shapes](.
 
 {table(groups)}
 
-statmorph's time is without its Sérsic fit, which was stopped at its first step.
+statmorph's time is without its Sérsic fit, which was stopped at its first step. The machine's load was
+{os.getloadavg()[1]:.0f} on {os.cpu_count()} cores, which lengthens the times of both.
 
 {speed(sets)}
 """

@@ -73,7 +73,7 @@ def draw_galaxy(row: np.ndarray, galaxy: Galaxy, title: str) -> None:
     draw_apertures(row[0], filled[0].numpy(), shapes, q, angle, title)
     draw_growth(row[1], circle, shapes)
     draw_difference(row[2], filled, shapes)
-    draw_pixels(row[3], filled, ellipse, shapes)
+    draw_pixels(row[3], filled, circle, ellipse, shapes)
 
 
 def draw_apertures(axes: Axes, image: np.ndarray, shapes: Shapes, q: float, angle: float, title: str) -> None:
@@ -130,15 +130,14 @@ def draw_difference(axes: Axes, filled: torch.Tensor, shapes: Shapes) -> None:
     axes.add_patch(Drawn(place, radius, radius, fill=False, edgecolor=BLACK, linewidth=0.8))
 
 
-def draw_pixels(axes: Axes, filled: torch.Tensor, ellipse: View, shapes: Shapes) -> None:
+def draw_pixels(axes: Axes, filled: torch.Tensor, circle: View, ellipse: View, shapes: Shapes) -> None:
     """The pixels of Gini, and the brightest of them that hold a fifth of the light."""
     axis = ellipse.radius / ellipse.stretch
     smooth = gini_m20.gaussian(filled, gini_m20.SMOOTHING * axis)
     edges = [(axis + half) * ellipse.stretch for half in (-0.5, 0.5)]
     ring = ellipse.inside(edges[1]) - ellipse.inside(edges[0])
     level = (ring * smooth.flatten(1)).sum(1) / ring.sum(1)
-    near = (ellipse.over.radius <= ellipse.radius[:, None]).view_as(filled)
-    pixels = gini_m20.segment(smooth, level.double(), near).pixels[0].numpy()
+    pixels = gini_m20.segment(smooth, level.double(), circle.over.radius, circle.radius).pixels[0].numpy()
     values = np.sort(filled[0].numpy()[pixels])
     bright = values[np.searchsorted(values.cumsum(), 0.8 * values.sum())]
     kinds = pixels.astype(int) + (pixels & (filled[0].numpy() >= bright))

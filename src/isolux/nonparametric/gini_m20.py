@@ -23,7 +23,7 @@ SMOOTHING = 0.2
 """Petrosian radii."""
 TRUNCATE = 4.0
 """Standard deviations at which the Gaussian ends."""
-LOOKS = 8
+LOOKS = 4
 """Steps of growing a segment between looks whether it still grows."""
 
 
@@ -37,30 +37,41 @@ class Segment:
 
 def gaussian(image: Images, sigma: PerGalaxy) -> Images:
     """The image under a Gaussian of ``sigma`` (galaxy,) pixels, with zeros around it."""
-    rows, columns = (_gaussian(n, sigma).to(image.dtype) for n in image.shape[1:])
+    rows, columns = (_gaussian(n, sigma, image.dtype) for n in image.shape[1:])
     return rows @ image @ columns
 
 
-def _gaussian(length: int, sigma: PerGalaxy) -> Tensor:
+def _gaussian(length: int, sigma: PerGalaxy, dtype: torch.dtype) -> Tensor:
     """Weights (galaxy, to, from) along one axis: sampled at pixels, cut off, of sum one without edges."""
     reach = torch.arange(length, device=sigma.device)
     ends = torch.floor(TRUNCATE * sigma + 0.5)[:, None]
     bell = torch.exp(-0.5 * (reach / sigma[:, None]) ** 2) * (reach <= ends)
-    bell = bell / (2 * bell.sum(1, keepdim=True) - 1)
+    bell = (bell / (2 * bell.sum(1, keepdim=True) - 1)).to(dtype)
     return bell[:, (reach[:, None] - reach).abs()]
 
 
-def segment(image: Images, threshold: PerGalaxy, near: Tensor) -> Segment:
+def segment(image: Images, threshold: PerGalaxy, radius: Points, near: PerGalaxy) -> Segment:
     """The pixels of at least ``threshold`` (galaxy,) that touch, by sides or corners, a chain to the brightest.
 
-    The brightest is looked for among those where ``near`` (galaxy, y, x) holds.
+    Parameters
+    ----------
+    image : Tensor
+        (galaxy, y, x).
+    threshold : Tensor
+        (galaxy,).
+    radius : Tensor
+        (galaxy, point): distance of each pixel from the centre.
+    near : Tensor
+        (galaxy,): radius within which the brightest pixel is looked for.
     """
     above = image >= threshold.to(image.dtype)[:, None, None]
-    candidates = image.masked_fill(~near, -torch.inf).flatten(1)
-    seed = torch.zeros_like(above).flatten(1)
-    seed.scatter_(1, candidates.argmax(1, keepdim=True), True)
-    grown = seed.view_as(above) & above
-    framed = torch.nn.functional.pad(grown, (1, 1, 1, 1))
+    candidates = image.flatten(1).masked_fill(radius > near[:, None], -torch.inf)
+    brightest = candidates.argmax(1, keepdim=True)
+    # All pixels nearer than the first faint one are connected: growth begins with them if the brightest is there.
+    first = radius.masked_fill(above.flatten(1), torch.inf).amin(1, keepdim=True)
+    begun = (radius < first) & (radius.gather(1, brightest) < first)
+    begun.scatter_(1, brightest, True)
+    framed = torch.nn.functional.pad(begun.view_as(above) & above, (1, 1, 1, 1))
     inside = framed[:, 1:-1, 1:-1]
     while True:
         before = inside.clone()

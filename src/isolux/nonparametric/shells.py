@@ -43,21 +43,23 @@ def shells(ellipse: Ellipse, over: Rings, image: Images, good: Images) -> Shells
         (galaxy, y, x): one where a pixel is good, else zero.
     """
     count = math.ceil(0.75 * math.hypot(*image.shape[1:]) / STEP)
-    both = torch.stack([image.flatten(1), good.flatten(1)], 1)
-    outer, cut = both.clone(), _core_places(ellipse, image.shape)
-    outer.scatter_(2, cut[:, None].expand(-1, 2, -1), 0.0)
-    total = image.new_zeros(len(image), 2, count + 2)
-    _deposit(total, over, outer)
-    fine = both.gather(2, cut[:, None].expand(-1, 2, -1)) / CUTS**2
-    side = 2 * CORE + 1
-    fine = fine.unflatten(2, (side, side)).repeat_interleave(CUTS, 2).repeat_interleave(CUTS, 3)
-    _deposit(total, _core_rings(ellipse, image.shape, image.dtype), fine.flatten(2))
-    summed = total[:, :, :-1].double()
-    return Shells(summed[:, 0, 1:], summed[:, 1, 1:])
+    total = image.new_zeros(2, len(image), count + 2)
+    near = _core_places(ellipse, image.shape)
+    core = _core_rings(ellipse, image.shape, image.dtype)
+    whole = [plane.flatten(1) for plane in (image, good)]
+    _deposit(total, over, [plane.scatter(1, near, 0.0) for plane in whole])
+    _deposit(total, core, [_cut(plane.gather(1, near)) for plane in whole])
+    return Shells(*total[:, :, 1:-1].double())
 
 
-def _deposit(total: Tensor, over: Rings, values: Tensor) -> None:
-    """Add what pixels (galaxy, 2, point) add to each shell (galaxy, 2, shell + 1); the last collects the rest."""
+def _cut(core: Tensor) -> Tensor:
+    """The pixels of the square around the centre (galaxy, pixel) cut into equal parts."""
+    square = core.unflatten(1, (2 * CORE + 1, 2 * CORE + 1)) / CUTS**2
+    return square.repeat_interleave(CUTS, 1).repeat_interleave(CUTS, 2).flatten(1)
+
+
+def _deposit(total: Tensor, over: Rings, planes: list[Tensor]) -> None:
+    """Add what pixels of planes (galaxy, point) add to each shell (plane, galaxy, shell + 1); the last has the rest."""
     steps = math.ceil(2 * float(over.reach.max()) / STEP) + 1
     room = total.new_zeros(*total.shape[:2], total.shape[2] + steps)
     node = torch.floor((over.radius - over.reach) / STEP).clamp_(0, total.shape[2] - 1)
@@ -67,7 +69,9 @@ def _deposit(total: Tensor, over: Rings, values: Tensor) -> None:
         place += 1
         limit += STEP
         inside = over.inside(limit)
-        room.scatter_add_(2, place[:, None].expand_as(values), values * share.neg_().add_(inside)[:, None])
+        part = share.neg_().add_(inside)
+        for sums, plane in zip(room, planes, strict=True):
+            sums.scatter_add_(1, place, part * plane)
         share = inside
     total += room[:, :, : total.shape[2]]
 

@@ -55,11 +55,11 @@ def box_mean(image: Images, side: PerGalaxy) -> Images:
 
 def _box(length: int, side: PerGalaxy, dtype: torch.dtype) -> Tensor:
     """Weights (galaxy, to, from) along one axis; boxes of an even side reach one pixel farther to the left."""
-    at = torch.arange(length, device=side.device)
-    side = side[:, None, None]
-    before, after = torch.floor(side / 2), torch.floor((side - 1) / 2)
+    at = torch.arange(length, device=side.device, dtype=dtype)
+    size = side.to(dtype)[:, None, None]
+    before, after = torch.floor(size / 2), torch.floor((size - 1) / 2)
     weight = torch.zeros(1, dtype=dtype, device=side.device)
     for mirrored in (at, -1 - at, 2 * length - 1 - at):
         apart = mirrored[None, None, :] - at[None, :, None]
         weight = weight + ((apart >= -before) & (apart <= after)).to(dtype)
-    return weight / side.to(dtype)
+    return weight / size

@@ -38,7 +38,7 @@ def measure_stamps(stamps: Stamps) -> Sheet:
     write_light(circle, ellipse, sheet)
     write_asymmetries(stamps, filled, circle, ellipse, sheet)
     write_smoothness(stamps, filled, circle, sheet)
-    write_pixels(stamps, filled, ellipse, sheet)
+    write_pixels(stamps, filled, circle, ellipse, sheet)
     _remarks(stamps, circle, ellipse, sheet)
     return sheet
 

@@ -17,8 +17,6 @@ from isolux.types import Images, Points, Tensor
 
 LOW_SIGNAL = 2.5
 """Signal-to-noise a pixel below which shapes are not to be trusted (Lotz et al. 2004)."""
-OUTLINE = 3.0
-"""Side in pixels of the squares over which the image is averaged for the outline of a galaxy."""
 
 
 def write_asymmetries(stamps: Stamps, filled: Images, circle: View, ellipse: View, sheet: Sheet) -> None:
@@ -40,7 +38,7 @@ def _outskirts(
 ) -> None:
     """Outer and shape asymmetry, and the radii that they need."""
     values, (x, y), image = sheet.values, (sheet.values["x"], sheet.values["y"]), stamps.image.flatten(1)
-    outline = _outline(filled, ellipse).flatten(1).to(image.dtype)
+    outline = _outline(filled, circle).flatten(1).to(image.dtype)
     values["outer_radius"] = (outline * circle.over.radius).amax(1).double()
     end = (outline * ellipse.over.radius).amax(1).double()
     total = ellipse.growth.at(end.minimum(ellipse.growth.last)[:, None])
@@ -54,11 +52,11 @@ def _outskirts(
     values["shape_asymmetry"] = differs / (within * outline).sum(1).double()
 
 
-def _outline(filled: Images, ellipse: View) -> Tensor:
-    """The galaxy's pixels at the noise of the sky (Pawlik et al. 2016), (galaxy, y, x) of bool."""
-    smooth = clumps.box_mean(filled, torch.full_like(ellipse.radius, OUTLINE))
-    near = (ellipse.over.radius <= ellipse.radius[:, None]).view_as(filled)
-    return gini_m20.segment(smooth, torch.ones_like(ellipse.radius), near).pixels
+def _outline(filled: Images, circle: View) -> Tensor:
+    """Pixels (galaxy, y, x) where the mean of 3 x 3 is above the noise of the sky (Pawlik et al. 2016)."""
+    mirrored = torch.nn.functional.pad(filled[:, None], (1, 1, 1, 1), mode="replicate")
+    smooth = torch.nn.functional.avg_pool2d(mirrored, 3, 1)[:, 0]
+    return gini_m20.segment(smooth, torch.ones_like(circle.radius), circle.over.radius, circle.radius).pixels
 
 
 def write_smoothness(stamps: Stamps, filled: Images, circle: View, sheet: Sheet) -> None:
@@ -73,15 +71,14 @@ def write_smoothness(stamps: Stamps, filled: Images, circle: View, sheet: Sheet)
     sheet.remark(ShapeFlag.NO_SKY, ~seen & torch.isfinite(circle.petrosian))
 
 
-def write_pixels(stamps: Stamps, filled: Images, ellipse: View, sheet: Sheet) -> None:
+def write_pixels(stamps: Stamps, filled: Images, circle: View, ellipse: View, sheet: Sheet) -> None:
     """Gini, M20, second moments and signal-to-noise of the pixels as bright as at the Petrosian radius."""
     values, axis = sheet.values, ellipse.radius / ellipse.stretch
     smooth = gini_m20.gaussian(filled, gini_m20.SMOOTHING * axis)
     edges = [(axis + half).clamp_min(0.0) * ellipse.stretch for half in (-0.5, 0.5)]
     ring = ellipse.inside(edges[1]) - ellipse.inside(edges[0])
     level = (ring * smooth.flatten(1)).sum(1) / ring.sum(1)
-    near = (ellipse.over.radius <= ellipse.radius[:, None]).view_as(filled)
-    found = gini_m20.segment(smooth, level.double(), near)
+    found = gini_m20.segment(smooth, level.double(), circle.over.radius, circle.radius)
     own = found.pixels.to(filled.dtype).flatten(1)
     light, number = own * filled.flatten(1), own.sum(1).double()
     place = Ellipse.circle(values["x"], values["y"])
