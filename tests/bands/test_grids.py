@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+import isolux
 from cameras import CAMERAS
 from isolux.bands.grids import Grids, from_wcs
+from isolux.bands.joint import JointMap
+from isolux.bands.layout import lay_out
 from isolux.bands.polynomial import chebyshev, lagrange, nodes, scaled
 
 
@@ -106,3 +109,31 @@ def test_a_line_stays_between_its_ends():
     weights = lagrange(PLACES, [0, 4])
     assert (weights >= 0).all()
     assert np.allclose(weights.sum(1), 1)
+
+
+def test_a_parabola_is_cut_at_its_bounds():
+    """Four bands, degree 2: between nodes the polynomial may leave its bounds; there it stands, and does not move."""
+    present = torch.ones(1, 4, dtype=torch.bool)
+    scene = isolux.Scene(galaxy=isolux.Sersic())
+    layout = lay_out(scene, present, [480.0, 620.0, 760.0, 910.0], {"axis_ratio": 2})
+    free = layout.names.index("galaxy.axis_ratio")
+    count = len(layout.names)
+    low, high = torch.full((1, 4, count), -torch.inf).double(), torch.full((1, 4, count), torch.inf).double()
+    low[..., free], high[..., free] = 0.05, 1.0
+    turn = torch.eye(count).double().expand(1, 4, count, count)
+    joint = JointMap.of(
+        layout, low, high, turn, torch.zeros(1, 4, count).double(), torch.ones(count).double()
+    )
+    own = layout.column == free
+    theta = torch.zeros(1, len(layout.column), dtype=torch.float64)
+    theta[0, own] = torch.tensor([0.95, 0.95, 0.2]).double()
+    inner = next(b for b in range(4) if b not in layout.node[0, own].tolist())
+    galaxy = torch.tensor([0])
+    assert float(joint.to_band(theta, galaxy, inner)[0, free]) == 1.0
+    assert (joint.slopes(theta, galaxy, inner)[0, free] == 0).all()
+    for band in set(range(4)) - {inner}:
+        assert joint.slopes(theta, galaxy, band)[0, free, own].abs().sum() == 1
+    theta[0, own] = torch.tensor([0.3, 0.4, 0.5]).double()
+    assert float(joint.slopes(theta, galaxy, inner)[0, free, own].sum()) == pytest.approx(1.0)
+    assert (joint.lower[0, own] == 0.05).all()
+    assert (joint.upper[0, own] == 1.0).all()
