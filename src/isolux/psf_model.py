@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -125,7 +126,18 @@ class PsfModel:
         """Samples (v, u)."""
         return self.basis.shape[1], self.basis.shape[2]
 
-    @property
+    @cached_property
+    def half_light_radius(self) -> float:
+        """Radius in pixels of the circle that holds half of the light within three FWHM of the middle of the field."""
+        image = self.at(*self.offset)[0]
+        rows, columns = (np.arange(length) - length // 2 for length in image.shape)
+        radius = np.hypot(rows[:, None], columns).ravel() / self.oversampling
+        order = np.argsort(radius)
+        radius, light = radius[order], np.cumsum(image.ravel()[order])
+        inside = light[np.searchsorted(radius, 3 * self.fwhm) - 1]
+        return float(np.interp(0.5 * inside, light, radius))
+
+    @cached_property
     def fwhm(self) -> float:
         """Full width at half maximum in pixels, in the middle of the field: that of the circle of the same area."""
         return half_maximum_width(self.at(*self.offset)[0], self.oversampling)

@@ -9,6 +9,7 @@ or whose size has run into a bound, is another, simpler model that has been paid
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 
@@ -35,18 +36,33 @@ def bic(fitted: Fitted) -> float:
     return value if math.isfinite(value) else math.inf
 
 
-def is_meant(fitted: Fitted, half_width: float) -> bool:
-    """Whether a model has stayed what it is.
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What a model of a source may not exceed to be believed.
 
-    Parameters
+    Attributes
     ----------
-    fitted : Fitted
-        A fit.
     half_width : float
         Of the PSF at half maximum, in pixels.
+    light : float
+        The most flux.
+    size : float
+        The largest half-light radius in pixels.
     """
-    model = fitted.model
+
+    half_width: float
+    light: float = math.inf
+    size: float = math.inf
+
+
+def is_meant(fitted: Fitted, limits: Limits) -> bool:
+    """Whether a model has stayed what it is, and is of the source that was detected."""
+    model, half_width = fitted.model, limits.half_width
     if not fitted.status.fitted:
+        return False
+    if not abs(sum(fitted.values[f"{name}.flux"] for name in model.components)) < limits.light:
+        return False
+    if not half_light(fitted, model.light) < max(limits.size, 2 * half_width):
         return False
     if model.composite:
         if Flag.AT_BOUND in fitted.flags or Flag.NO_COVARIANCE in fitted.flags:
@@ -71,9 +87,15 @@ def half_light(fitted: Fitted, name: str) -> float:
     return 0.0
 
 
-def choose(candidates: Mapping[str, Fitted], half_width: float) -> str | None:
-    """The name of the model with the least criterion among those that are meant; None where no model has a fit."""
-    meant = {name: bic(f) for name, f in candidates.items() if is_meant(f, half_width)}
-    anyhow = {name: bic(f) for name, f in candidates.items() if math.isfinite(bic(f))}
-    among = meant or anyhow
+def choose(candidates: Mapping[str, Fitted], limits: Limits) -> str | None:
+    """The name of the model with the least criterion among those that are meant.
+
+    Where none is, a point if it has been tried: it can swallow least of what is not the source's. None where no model
+    has a fit.
+    """
+    evidence = {name: bic(f) for name, f in candidates.items() if math.isfinite(bic(f))}
+    meant = {name: value for name, value in evidence.items() if is_meant(candidates[name], limits)}
+    if not meant and "point" in evidence:
+        return "point"
+    among = meant or evidence
     return min(among, key=lambda name: among[name]) if among else None

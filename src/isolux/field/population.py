@@ -9,9 +9,9 @@ is then often a cusp with wings as wide as the stamp, a magnitude too bright. So
     the sky           Gaussian about the measured background, 0.02 of the noise a pixel wide
 
 are further residuals. They weigh as much as an error of those widths would; from a signal-to-noise of 50 on they are
-nothing beside the data. The widths are those of surveys' galaxies (COSMOS: Sargent et al. 2007, ApJS 172, 434; SDSS:
-Simard et al. 2011, ApJS 196, 11), a little widened, and near those that SourceXtractor++ had in the Euclid Morphology
-Challenge (Bretonnière et al. 2023, A&A 671, A102).
+nothing beside the data, and the sky is then free. The widths are those of surveys' galaxies (COSMOS: Sargent et al.
+2007, ApJS 172, 434; SDSS: Simard et al. 2011, ApJS 196, 11), a little widened, and near those that SourceXtractor++
+had in the Euclid Morphology Challenge (Bretonnière et al. 2023, A&A 671, A102).
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ SIZE_DEX = 0.4
 RATIO = (0.65, 0.3)
 BULGE, BULGE_DEX = 0.4, 0.5
 """Half-light radius of a bulge over that of its galaxy."""
-SKY = 0.02
-"""Error of the measured background in units of the noise a pixel."""
+SKY, BRIGHT = 0.02, 30.0
+"""Error of the measured background in units of the noise a pixel; signal-to-noise above which it grows with its
+square, since large bright galaxies spoil the mesh."""
 HALF_LIGHT = 1.6783469900166605
 SKY_WIDTH = "sky_width"
 SHAPED = ("exponential", "sersic", "disc", "host")
@@ -54,7 +55,7 @@ def population_priors(models: Sequence[Model]) -> tuple[Prior, ...]:
 
 
 def population_columns(
-    models: Sequence[Model], sizes: Sequence[float], noise: float, largest: float
+    models: Sequence[Model], sizes: Sequence[float], noise: float, signal: float, largest: float
 ) -> Mapping[str, float]:
     """The numbers of a group's priors.
 
@@ -66,10 +67,12 @@ def population_columns(
         Half-light radius of each in pixels along the major axis, as detected.
     noise : float
         Standard deviation of a pixel of sky.
+    signal : float
+        Signal-to-noise of the brightest.
     largest : float
         No size may be larger, in pixels.
     """
-    columns = {SKY_WIDTH: SKY * noise}
+    columns = {SKY_WIDTH: SKY * noise * max(1.0, signal / BRIGHT) ** 2}
     for k, size in enumerate(sizes):
         prefix = prefix_of(models, k)
         radius = min(max(size, 0.1), largest)

@@ -13,7 +13,7 @@ from isolux.field.fitting import Fitted
 from isolux.field.models import Model
 
 LEAST_RADIUS = 0.3
-"""Least half-light radius to begin with, in half widths of the PSF."""
+"""Least half-light radius to begin with, in that of the PSF."""
 USUAL_INDEX = 1.5
 KRON = 1.06
 """Light of a galaxy over that in its Kron aperture."""
@@ -22,12 +22,15 @@ HALF_LIGHT = 1.6783469900166605
 INDEX_ROOM, RATIO_ROOM = (0.4, 7.0), (0.1, 0.97)
 
 
-def from_detection(detections: Detections, k: int, half_width: float, zero_point: float) -> dict[str, float]:
-    """Position, magnitude, size and shape of a source as it was detected, the PSF taken off in quadrature."""
+def from_detection(detections: Detections, k: int, blur: float, zero_point: float) -> dict[str, float]:
+    """Position, magnitude, size and shape of a source as it was detected, the PSF taken off in quadrature.
+
+    ``blur`` is the half-light radius of the PSF in pixels.
+    """
     seen = float(detections.half_light_radius[k])
-    seen = seen if math.isfinite(seen) and seen > 0 else half_width
-    round_radius = math.sqrt(max(seen**2 - half_width**2, (LEAST_RADIUS * half_width) ** 2))
-    blur = (half_width / 1.1774) ** 2
+    seen = seen if math.isfinite(seen) and seen > 0 else blur
+    round_radius = math.sqrt(max(seen**2 - blur**2, (LEAST_RADIUS * blur) ** 2))
+    blur = (blur / 1.1774) ** 2
     major = max(float(detections.a[k]) ** 2 - blur, 0.1)
     minor = max(float(detections.b[k]) ** 2 - blur, 0.05)
     ratio = min(max(math.sqrt(minor / major), 0.25), 0.95)

@@ -16,7 +16,7 @@ import numpy as np
 
 from isolux.crowd import Crowd
 from isolux.field import starts
-from isolux.field.choose import choose
+from isolux.field.choose import Limits, choose, is_meant
 from isolux.field.cutouts import Cutout, Drawn, Sheet, cut
 from isolux.field.detect import Detections, DetectOptions, detect
 from isolux.field.fitting import Fitted, Fitter, do
@@ -43,12 +43,12 @@ ROOM = 1.25
 """Kron apertures from a source's centre to the edge of its stamp, the margin apart."""
 LARGE = 2.5
 """Half-light radius as detected, in half widths of the PSF, above which nobody asks whether a source is a point."""
-FAINT = 0.1
+FAINT = 0.05
 """A stamp reaches out to where a fitted galaxy is so bright, in standard deviations of the sky's noise a pixel."""
-MOST_GROWN = 3.0
+MOST_GROWN = 4.0
 """How many times larger than at first a stamp may become."""
-FAR_OFF = 5.0
-"""A baseline is not believed if it holds so many times the light that was detected."""
+FAR_OFF = 4.0
+"""A model is not believed if it holds so many times the light that was detected, or is so many times as large."""
 Progress = Callable[[str, int, int], object]
 """Told what is being done, how much of it is done, and of how much."""
 
@@ -190,7 +190,8 @@ def measure_sources(
         fitter = Fitter(
             crowd, ids, signal, {"errors": options.errors}, priors, options.device, lambda n: None
         )
-        way = _Way(field, found, star, half_width, groups, options, fitter, tell, total)
+        blur = half_width if psf is None else psf.half_light_radius
+        way = _Way(field, found, star, half_width, blur, groups, options, fitter, tell, total)
         baseline = way.baseline(sheet, reach)
         clock.stop("first fits")
         drawn = [way.believable(k, f) for k, f in enumerate(baseline)]
@@ -198,7 +199,7 @@ def measure_sources(
         need = np.array([way.need(k, f, reach[k]) for k, f in enumerate(baseline)])
         fits = way.every_model(sheet, need, baseline, drawn)
         clock.stop("all models")
-        chosen = [choose(candidates, half_width) for candidates in fits]
+        chosen = [choose(candidates, way.limits(k)) for k, candidates in enumerate(fits)]
         drawn = [_drawn(f, name, old) for f, name, old in zip(fits, chosen, drawn, strict=True)]
         sheet = sheet.with_models(drawn)
         way.together(sheet, need, fits, chosen, drawn)
@@ -248,6 +249,7 @@ class _Way:
     found: Detections
     star: np.ndarray
     half_width: float
+    blur: float
     groups: Sequence[tuple[int, ...]]
     options: FieldOptions
     fitter: Fitter
@@ -257,7 +259,7 @@ class _Way:
     def __post_init__(self) -> None:
         zero_point = self.field.zero_point
         count = range(len(self.found))
-        self.known = [starts.from_detection(self.found, k, self.half_width, zero_point) for k in count]
+        self.known = [starts.from_detection(self.found, k, self.blur, zero_point) for k in count]
 
     def baseline(self, sheet: Sheet, reach: np.ndarray) -> list[Fitted]:
         """One plain model a source, neighbours at the same time."""
@@ -287,10 +289,13 @@ class _Way:
         """The model of a source unless it has swallowed the light of others."""
         if fitted.drawn is None:
             return None
-        light = float(fitted.drawn.image.sum())
-        noise = max(float(self.found.flux_error[k]), 0.0)
-        limit = FAR_OFF * max(float(self.found.flux[k]), noise)
-        return fitted.drawn if math.isfinite(light) and abs(light) < limit else None
+        return fitted.drawn if abs(float(fitted.drawn.image.sum())) < self.limits(k).light else None
+
+    def limits(self, k: int) -> Limits:
+        """How much light and what size a model of a source may have."""
+        light = max(float(self.found.flux[k]), 3 * max(float(self.found.flux_error[k]), 0.0))
+        size = float(np.nan_to_num(self.found.half_light_radius[k]))
+        return Limits(self.half_width, FAR_OFF * light, FAR_OFF * max(size, self.blur))
 
     def need(self, k: int, fitted: Fitted, reach: float) -> float:
         """Pixels from the centre to the edges of a source's stamp."""
@@ -333,7 +338,8 @@ class _Way:
         """Numbers of the priors."""
         sizes = [self.known[number]["effective_radius"] for number in cutout.members]
         noise = self.sky_noise(cutout.members[0])
-        return dict(population_columns(models, sizes, noise, 0.4 * cutout.side))
+        signal = max(float(np.nan_to_num(self.found.snr[k])) for k in cutout.members)
+        return dict(population_columns(models, sizes, noise, signal, 0.4 * cutout.side))
 
     def sky_noise(self, k: int) -> float:
         """Noise of a pixel of sky where a source is."""
@@ -375,8 +381,9 @@ class _Way:
             return values
 
         for found in self._fit("fitting groups again", sheet, wanted, start, drawn):
-            for number, fitted in zip(found[0].cutout.members, found, strict=True):
-                if fitted.status.fitted:
+            together = found[0].cutout.members
+            if all(is_meant(f, self.limits(k)) for k, f in zip(together, found, strict=True)):
+                for number, fitted in zip(together, found, strict=True):
                     fits[number][fitted.model.name] = fitted
 
     def shapes(
