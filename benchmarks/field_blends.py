@@ -11,7 +11,7 @@ from field_runs import Found, isolux, sextractor
 from tables import half_width, markdown, middle
 
 SEPARATIONS = (0.5, 1.0, 1.5, 2.0, 3.0)
-PAIRS, CELL = 150, 160
+PAIRS, CELL = 100, 160
 """Pairs of a field, and pixels a side for each."""
 NAMES = ("fx", "magnitude", "re", "n", "q")
 TEXT = """

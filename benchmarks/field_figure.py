@@ -18,6 +18,9 @@ LABELS = {
     "q": "axis ratio",
     "magnitude": "magnitude",
 }
+FEWEST = 5
+"""Galaxies of a bin that is shown."""
+EMPTY = scoring.Bin(0, np.nan, np.nan, np.nan)
 COLOURS = {"Isolux": "#0b5fa5", "SExtractor": "#d1741b"}
 
 
@@ -44,7 +47,10 @@ def draw(shown: Mapping[tuple[str, str], Any]) -> None:
         for column, name in enumerate(ft.QUANTITIES["sersic"]):
             above, below = axes[2 * row, column], axes[2 * row + 1, column]
             for one in pair:
-                bins = ft.binned(mock, one, name, ft.common(tuple(pair)))
+                bins = [
+                    b if b.count >= FEWEST else EMPTY
+                    for b in ft.binned(mock, one, name, ft.common(tuple(pair)))
+                ]
                 colour, title = COLOURS[one.found.title], one.found.title
                 above.plot(
                     middle,
@@ -63,11 +69,11 @@ def draw(shown: Mapping[tuple[str, str], Any]) -> None:
             above.plot(middle, expected, "-", color="black", lw=1, label="bound, isolated galaxies")
             above.set(yscale="log", ylim=(2e-3, 3))
             above.set_title(LABELS[name], fontsize=10)
-            below.set(xlabel=f"true magnitude, {mock.image.band}", ylim=(-3, 80))
+            below.set(xlabel=f"true magnitude, {mock.image.band}", ylim=(-2, 52))
             for axis in (above, below):
                 axis.grid(alpha=0.3)
         axes[2 * row, 0].set_ylabel(f"{survey.upper()}-like\nerror")
         axes[2 * row + 1, 0].set_ylabel("outliers, %")
-    axes[0, 0].legend(fontsize=7, loc="upper left")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), fontsize=9, loc="outside upper center", ncols=5)
     save_small(figure, "field-scores")
     plt.close(figure)

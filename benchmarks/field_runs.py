@@ -157,7 +157,7 @@ def of_isolux(raw: Mapping[str, np.ndarray], models: Sequence[str]) -> dict[str,
     """Isolux's columns under common names."""
     columns = {"x": raw["detected_x"], "y": raw["detected_y"], "auto": raw["detected_magnitude"]}
     columns |= {name: raw[name] for name in ("model", "flags", "group_size", "detected_snr", "star", "id")}
-    columns |= {"fitted_x": raw["x"], "fitted_y": raw["y"], "chi2": raw["reduced_chi2"]}
+    columns["chi2"] = raw["reduced_chi2"]
     names = {"magnitude": "magnitude", "re": "effective_radius", "n": "sersic_index", "q": "axis_ratio"}
     names |= {"pa": "position_angle", "bt": "bulge_fraction"}
     for ours, theirs in (*names.items(), ("fx", "x"), ("fy", "y")):

@@ -149,7 +149,7 @@ def common(raw: dict[str, np.ndarray], pixel_scale: float, model: str) -> dict[s
         "auto": raw["MAG_AUTO"],
         "flags": raw["FLAGS"],
     }
-    columns |= {"fitted_x": fit("XMODEL_IMAGE") - 1, "fitted_y": fit("YMODEL_IMAGE") - 1}
+    columns |= {"fx": fit("XMODEL_IMAGE") - 1, "fy": fit("YMODEL_IMAGE") - 1}
     columns |= {
         "magnitude": fit("MAG_MODEL"),
         "magnitude_err": fit("MAGERR_MODEL"),

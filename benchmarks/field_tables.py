@@ -14,12 +14,14 @@ from field_mocks import Mock, kept
 from field_runs import Found, isolux, sextractor
 from tables import half_width, markdown, middle
 
-SIDE = 2816
+SIDE = 3136
 """Pixels a side: more than 2000 galaxies to the depth of either survey."""
 FAINT = 0.9
 """Magnitudes from the depth of point sources (5 sigma) to the last bin's end, as from 26.2 to 25.3 in the challenge."""
 BINS = 6
 CHALLENGE_DEPTH = 26.2
+INSIDE = 0.9
+"""Part of a galaxy's light that must be in the image."""
 TEXTS = {
     "sersic": "single Sérsic profiles",
     "bulge+disc": "bulges (n = 4) with discs",
@@ -144,8 +146,13 @@ def scored(mock: Mock, kind: str, found: Found) -> Scored:
     )
     rows, true = found.rows(place), truth_of(mock, kind)
     errors = {name: scoring.errors(name, rows[name], true[name]) for name in QUANTITIES[kind]}
-    good = mock.galaxies & np.all([np.isfinite(rows[name]) for name in QUANTITIES[kind]], axis=0)
+    good = counted(mock) & np.all([np.isfinite(rows[name]) for name in QUANTITIES[kind]], axis=0)
     return Scored(found, place, {name: np.where(good, e, np.nan) for name, e in errors.items()}, good)
+
+
+def counted(mock: Mock) -> np.ndarray:
+    """Which sources are scored: galaxies that are not cut off by the image's edge."""
+    return mock.galaxies & (mock.truth["inside"] > INSIDE)
 
 
 def edges_of(mock: Mock) -> np.ndarray:
@@ -204,7 +211,8 @@ def detection_table(mock: Mock, pair: tuple[Scored, Scored]) -> str:
     lines = []
     for one in pair:
         seen = one.place >= 0
-        share = scoring.shares(seen[mock.galaxies], mock.truth["magnitude"][mock.galaxies], edges)
+        which = counted(mock)
+        share = scoring.shares(seen[which], mock.truth["magnitude"][which], edges)
         lines.append([f"{one.found.title}, completeness", *(f"{100 * s:.1f} % of {n}" for s, n in share)])
         real = np.zeros(len(one.found), bool)
         real[one.place[seen]] = True
@@ -235,14 +243,18 @@ def score_table(mock: Mock, kind: str, pair: tuple[Scored, Scored]) -> str:
                 for b in bins
             ]
             lines.append([f"{name}, {one.found.title}", *cells])
-    count = [str(b.count) for b in binned(mock, pair[0], QUANTITIES[kind][0], which)]
-    return markdown(["", *bin_names(edges_of(mock))], [["galaxies", *count], *lines])
+    edges, magnitude = edges_of(mock), mock.truth["magnitude"]
+    inside = [some & which for some in scoring.in_bins(magnitude, edges)]
+    count = [str(int(some.sum())) for some in inside]
+    signal = [f"{middle(mock.truth['snr'][some]):.0f}" if some.any() else "-" for some in inside]
+    lines = [["galaxies", *count], ["signal-to-noise, median", *signal], *lines]
+    return markdown(["", *bin_names(edges)], lines)
 
 
 def global_table(mock: Mock, kind: str, pair: tuple[Scored, Scored]) -> str:
     """The challenge's scores, and outliers of all."""
     which, edges = common(pair), edges_of(mock)
-    inside = mock.galaxies & (mock.truth["magnitude"] < edges[-1])
+    inside = counted(mock) & (mock.truth["magnitude"] < edges[-1])
     edges = edges.copy()
     edges[0] = edges[1] - 1
     lines = []
@@ -307,7 +319,7 @@ def pull_table(mock: Mock, kind: str, ours: Scored) -> str:
     ]
     pulls = scoring.pulls(rows, true, names)
     for name in names:
-        own = np.where(mock.galaxies, pulls[name], np.nan)
+        own = np.where(counted(mock), pulls[name], np.nan)
         cells = []
         for inside in scoring.in_bins(mock.truth["magnitude"], edges_of(mock)):
             some = own[inside][np.isfinite(own[inside])]

@@ -128,7 +128,7 @@ def test_sextractors_conventions_become_ours(field):
     raw |= {f"SPHEROID_{n}ERR_IMAGE": np.full(2, 0.1) for n in ("REFF", "ASPECT", "THETA")}
     raw |= {"SPHEROID_SERSICN": np.full(2, 2.0), "SPHEROID_SERSICNERR": np.full(2, 0.2)}
     found = field.field_sextractor.common(raw, 0.5, "sersic")
-    assert (found["x"][0], found["fitted_x"][0], found["re"][0], found["re_err"][0]) == (4, 4.5, 2, 0.05)
+    assert (found["x"][0], found["fx"][0], found["re"][0], found["re_err"][0]) == (4, 4.5, 2, 0.05)
     assert found["pa"][0] == pytest.approx(10)
     assert np.isnan([found[name][1] for name in ("magnitude", "re", "n", "q", "pa")]).all()
 
