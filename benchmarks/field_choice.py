@@ -16,6 +16,8 @@ KINDS = ("point", "exponential", "sersic", "bulge+disc", "sersic+point")
 EACH, CELL = 160, 100
 """Sources of a kind, and pixels a side for each source."""
 SNR = (10, 30, 100, 300, 1e5)
+RADII, BRIGHT = (0.3, 0.6, 1.2, 3.01), 100
+"""Bounds in half-light radius over the PSF's width, and in signal-to-noise, of the table by size."""
 HALF_LIGHT = 1.6783469900166605
 TEXT = """
 ## Choice of the model
@@ -112,7 +114,6 @@ def _with_bulges(t: Truth, rows: np.ndarray, radius: np.ndarray, band: str, rng:
 def matrices(mock: Mock, chosen: np.ndarray, seen: np.ndarray) -> str:
     """One matrix a range of signal-to-noise, and how often the choice is right by size."""
     kind, snr = mock.truth["true_kind"], signal(mock)
-    size = np.nan_to_num(mock.truth["half_light_radius"]) / mock.image.pixel_scale / mock.fwhm
     parts = []
     for low, high in pairwise(SNR):
         some = seen & (snr >= low) & (snr < high)
@@ -123,31 +124,29 @@ def matrices(mock: Mock, chosen: np.ndarray, seen: np.ndarray) -> str:
             lines.append([name, str(int(own.sum())), *cells])
         upper = f" to {high:g}" if high < SNR[-1] else " and more"
         parts += [f"Signal-to-noise {low:g}{upper}:", markdown(["truth", "sources", *KINDS], lines)]
+    by_size = sizes(mock, chosen, seen & (snr >= SNR[1]))
+    return "\n" + "\n\n".join(
+        [*parts, "Share chosen rightly, and of how many, by half-light radius:", by_size]
+    )
+
+
+def sizes(mock: Mock, chosen: np.ndarray, seen: np.ndarray) -> str:
+    """How often the choice is right; for two parts also how often two parts were chosen."""
+    size = np.nan_to_num(mock.truth["half_light_radius"]) / mock.image.pixel_scale / mock.fwhm
+    bright = signal(mock) >= BRIGHT
+    ranges = {
+        f"{low:g} - {high:g} FWHM, S/N {name}": seen & (size >= low) & (size <= high) & which
+        for low, high in pairwise(RADII)
+        for name, which in ((f"{SNR[1]} - {BRIGHT}", ~bright), (f"> {BRIGHT}", bright))
+    }
+    wanted = [(name, name, (name,)) for name in KINDS[1:]]
+    wanted += [(f"{name}, or another of two parts", name, KINDS[3:]) for name in KINDS[3:]]
     lines = []
-    for name in KINDS[1:]:
-        cells = []
-        for low, high in ((0.3, 0.6), (0.6, 1.2), (1.2, 3.01)):
-            for bright in (False, True):
-                own = (
-                    seen
-                    & (kind == name)
-                    & (size >= low)
-                    & (size < high)
-                    & ((snr >= 100) == bright)
-                    & (snr >= 30)
-                )
-                cells.append(f"{100 * np.mean(chosen[own] == name):.0f} ({own.sum()})" if own.any() else "-")
-        lines.append([name, *cells])
-    header = [
-        f"{low:g} - {high:g} FWHM, S/N {snr}"
-        for low, high in ((0.3, 0.6), (0.6, 1.2), (1.2, 3))
-        for snr in ("30 - 100", "> 100")
-    ]
-    parts += [
-        "Share that is chosen rightly, by half-light radius over the PSF's FWHM:",
-        markdown(["truth", *header], lines),
-    ]
-    return "\n" + "\n\n".join(parts)
+    for title, name, right in wanted:
+        own = [which & (mock.truth["true_kind"] == name) for which in ranges.values()]
+        cells = [f"{100 * np.isin(chosen[o], right).mean():.0f} ({o.sum()})" if o.any() else "-" for o in own]
+        lines.append([title, *cells])
+    return markdown(["truth", *ranges], lines)
 
 
 def signal(mock: Mock) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 Both are given what Isolux is given: the noise map, the gain, the saturation level and, where it is known, the PSF (as
 a PSFEx file). Detection is with SExtractor's usual settings. SPHEROID_REFF is the half-light radius along the major
-axis and angles are from the x axis: `test_field_sextractor.py` holds both on a bright galaxy that GalSim drew.
+axis and angles are from the x axis: `tests/benchmarks/test_field_scores.py` has a bright galaxy that GalSim drew.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,7 @@
 """The scores of catalogues of fields, on numbers whose scores are known."""
 
 import math
+import shutil
 import sys
 
 import numpy as np
@@ -13,7 +14,7 @@ pytest.importorskip("galsim", reason="GalSim, which draws the fields, is in the 
 
 @pytest.fixture(scope="module")
 def field():
-    with benchmark_parts("field_scores", "field_runs", "field_sextractor") as parts:
+    with benchmark_parts("field_scores", "field_mocks", "field_runs", "field_sextractor") as parts:
         yield parts
 
 
@@ -170,3 +171,37 @@ def test_costs_count_children(field, monkeypatch):
 def test_a_command_that_fails_says_why(field):
     with pytest.raises(RuntimeError, match="not today"):
         field.field_runs.timed([sys.executable, "-c", "raise SystemExit('not today')"])
+
+
+@pytest.mark.skipif(shutil.which("source-extractor") is None, reason="SExtractor is not installed")
+def test_sextractor_measures_what_galsim_drew(field, tmp_path):
+    """A bright galaxy by itself: sizes along the major axis, angles from +y, whole magnitudes."""
+    mocks, name = field.field_mocks, "r"
+
+    def bright(made):
+        values = {
+            f"magnitude_{name}": 16.5,
+            f"effective_radius_{name}": 3.0,
+            f"half_light_radius_{name}": 3.0,
+        }
+        values |= {
+            "sersic_index": 1.0,
+            "axis_ratio": 0.4,
+            "position_angle": 30.0,
+            f"x_{name}": 80.3,
+            f"y_{name}": 79.6,
+        }
+        return made.truth | {key: np.full(1, value) for key, value in values.items()}
+
+    settings = {"size": 160, "galaxies": 1, "stars": 0, "morphology": "sersic"}
+    mock = mocks.kept(tmp_path, "sdss", seed=1, reuse=False, change=bright, **settings)
+    found = field.field_runs.sextractor(mock, "sersic", "given", False, "SExtractor")
+    best = np.argmin(found.columns["auto"])
+    row = {key: values[best] for key, values in found.columns.items()}
+    assert np.hypot(row["fx"] - 80.3, row["fy"] - 79.6) < 0.1
+    assert row["magnitude"] == pytest.approx(16.5, abs=0.05)
+    assert row["re"] == pytest.approx(3.0, rel=0.04)
+    assert (row["q"], row["n"]) == (pytest.approx(0.4, abs=0.02), pytest.approx(1.0, rel=0.06))
+    assert row["pa"] == pytest.approx(30, abs=1)
+    again = mocks.kept(tmp_path, "sdss", seed=9, reuse=True, **settings)
+    assert np.array_equal(again.image.data, mock.image.data)
