@@ -9,7 +9,7 @@ import torch
 
 from isolux import mock
 from isolux.errors import MissingExtra
-from isolux.mock import drawing
+from isolux.mock import drawing, extent
 from isolux.mock.features import CLUMPS, PATTERN, passed
 from isolux.mock.galsim_twin import twin_image
 from isolux.mock.light import enclosed, reach
@@ -75,7 +75,7 @@ def test_fluxes_are_those_of_the_truth(kind):
 def test_light_that_is_cut_off_is_fainter_than_said():
     made = mock.field("sdss", size=512, seed=4, galaxies=4, stars=0, arrangement="grid", faint=18, edge=0.05)
     band, truth = made.band("r"), of_band(made.truth, "r")
-    sides = drawing.stamp_sides(truth, band, made.psf["r"], 0.05 * made.sigma["r"])
+    sides = extent.stamp_sides(truth, band, made.psf["r"], 0.05 * made.sigma["r"])
     assert len(set(sides)) > 1
     whole = mock.field("sdss", truth=made.truth, size=512, edge=1e-4)
     lost = np.abs(whole.noiseless["r"] - made.noiseless["r"]).max()

@@ -15,9 +15,9 @@ import math
 import numpy as np
 import torch
 
+from isolux.mock.dice import Dice
 from isolux.mock.options import FieldOptions
 from isolux.mock.surveys import FWHM
-from isolux.mock.truth import Dice
 from isolux.noise import correlated_noise
 
 BAD_COLUMN, COSMIC_RAY, SATURATED = 1, 2, 4

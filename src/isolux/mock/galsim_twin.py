@@ -2,7 +2,7 @@
 
 Nothing of :mod:`isolux.renderer` is used: profiles, convolutions and interpolation are GalSim's, and what breaks the
 parametric model is written down a second time. Shared are the truth, the images of the PSF, and where sources are
-cut off (:func:`isolux.mock.drawing.stamp_sides`).
+cut off (:func:`isolux.mock.extent.stamp_sides`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from isolux.errors import MissingExtra
-from isolux.mock.drawing import clump_places, disc_fluxes, stamp_sides
+from isolux.mock.components import disc_fluxes
+from isolux.mock.extent import stamp_sides
 from isolux.mock.features import BAR_INDEX
 from isolux.mock.mock_field import MockField
 from isolux.mock.population import REFERENCE
+from isolux.mock.relief import clump_places
 from isolux.mock.surveys import Band
 from isolux.mock.truth import of_band
 from isolux.psf_model import PsfModel

@@ -11,15 +11,15 @@ import torch
 
 from isolux.errors import InputError, unknown_name
 from isolux.field.image import FieldImage
-from isolux.mock.detector import BAD_COLUMN, SATURATED, expose
-from isolux.mock.drawing import draw_sources
+from isolux.mock.detector import SATURATED
+from isolux.mock.drawing import Drawn, draw_sources
 from isolux.mock.frame import frame_of
 from isolux.mock.neighbours import nearest
 from isolux.mock.options import FieldOptions
 from isolux.mock.presets import survey_named
-from isolux.mock.psfs import psf_model
 from isolux.mock.surveys import Band, Survey
 from isolux.mock.truth import Dice, Truth, make_truth, of_band
+from isolux.mock.view import View, correlation_of, view_of
 from isolux.psf_model import PsfModel
 
 Progress = Callable[[str, int, int], None]
@@ -85,7 +85,17 @@ class MockField:
             raise unknown_name("band of the mock field", name, self.bands)
         if np.shape(light) != self.bands[name].shape:
             raise InputError(f"shape of the light in {name}", np.shape(light), f"{self.bands[name].shape}")
-        made = _exposed(self.band(name), np.asarray(light), self.options, Dice(self.seed), self)
+        view = View(
+            self.band(name),
+            self.bands[name].shape,
+            self.bands[name].wcs,
+            self.psf[name],
+            self.sigma[name],
+            self.gain[name],
+            self.full[name],
+            correlation_of(self.band(name), self.options),
+        )
+        made = view.observed(np.asarray(light), self.options, Dice(self.seed))
         return dataclasses.replace(
             self,
             bands={**self.bands, name: made[0]},
@@ -143,66 +153,58 @@ def field(
     ((64, 64), 3)
     """
     wanted = _options(options, settings)
-    like = survey_named(survey)
+    like, dice = survey_named(survey), Dice(seed)
     chosen = like.chosen(bands)
-    dice = Dice(seed)
     frames = [
         frame_of(band, chosen[0], wanted.shape, wanted.ra, wanted.dec, wanted.rotation) for band in chosen
     ]
     table: Truth = dict(truth) if truth is not None else make_truth(chosen, frames, wanted, dice)
-    parts: dict[str, dict[str, Any]] = {
-        key: {} for key in ("bands", "psf", "noiseless", "background", "defects", "sigma", "gain", "full")
-    }
-    for band, frame in zip(chosen, frames, strict=True):
-        name = band.name
-        psf = psf_model(
-            band.psf,
-            band.pixel_scale,
-            frame.shape,
-            band.oversampling,
-            wanted.psf_variation,
-            dice.of("psf", name),
-        )
-        correlation = _correlation(band, wanted)
-        sigma = band.sky_sigma(psf, correlation)
-        gain, full = band.gain(sigma), band.full(psf)
-        told = None if progress is None else lambda done, of, name=name: progress(name, done, of)
-        drawn = draw_sources(
-            of_band(table, name),
-            band,
-            psf,
-            frame.shape,
-            sigma=sigma,
-            gain=gain,
-            edge=wanted.edge,
-            correlation=correlation,
-            device=device,
-            progress=told,
-        )
-        table[f"snr_{name}"], table[f"inside_{name}"] = drawn.snr, drawn.inside
-        for key, value in (
-            ("psf", psf),
-            ("noiseless", drawn.image),
-            ("sigma", sigma),
-            ("gain", gain),
-            ("full", full),
-        ):
-            parts[key][name] = value
-        made = _exposed(band, drawn.image, wanted, dice, _Sky(parts["sigma"], parts["gain"], parts["full"]))
-        parts["bands"][name] = dataclasses.replace(made[0], wcs=frame.wcs)
-        parts["background"][name], parts["defects"][name] = made[1:]
-        table[f"saturated_{name}"] = _touched(table, name, made[2] & SATURATED > 0)
+    views = [view_of(band, frame, wanted, dice) for band, frame in zip(chosen, frames, strict=True)]
+    seen = {}
+    for view in views:
+        drawn = _drawn(view, table, wanted, device, progress)
+        seen[view.name] = (drawn.image, *view.observed(drawn.image, wanted, dice))
+        full = seen[view.name][3] & SATURATED > 0
+        found = {"snr": drawn.snr, "inside": drawn.inside, "saturated": _touched(table, view.name, full)}
+        table |= {f"{column}_{view.name}": values for column, values in found.items()}
     table |= nearest(table, chosen[0])
-    return MockField(like, wanted, seed, truth=table, **parts)
+    return MockField(
+        like,
+        wanted,
+        seed,
+        truth=table,
+        noiseless={name: made[0] for name, made in seen.items()},
+        bands={name: made[1] for name, made in seen.items()},
+        background={name: made[2] for name, made in seen.items()},
+        defects={name: made[3] for name, made in seen.items()},
+        psf={view.name: view.psf for view in views},
+        sigma={view.name: view.sigma for view in views},
+        gain={view.name: view.gain for view in views},
+        full={view.name: view.full for view in views},
+    )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Sky:
-    """Noise, gain and full well by band."""
-
-    sigma: dict[str, float]
-    gain: dict[str, float]
-    full: dict[str, float]
+def _drawn(
+    view: View,
+    table: Truth,
+    options: FieldOptions,
+    device: torch.device | str,
+    progress: Progress | None,
+) -> Drawn:
+    """The sources of a band."""
+    told = None if progress is None else lambda done, of: progress(view.name, done, of)
+    return draw_sources(
+        of_band(table, view.name),
+        view.band,
+        view.psf,
+        view.shape,
+        sigma=view.sigma,
+        gain=view.gain,
+        edge=options.edge,
+        correlation=view.correlation,
+        device=device,
+        progress=told,
+    )
 
 
 def _options(options: FieldOptions | None, settings: Mapping[str, Any]) -> FieldOptions:
@@ -213,41 +215,6 @@ def _options(options: FieldOptions | None, settings: Mapping[str, Any]) -> Field
     if options is not None and settings:
         return dataclasses.replace(options, **settings)
     return options or FieldOptions(**settings)
-
-
-def _correlation(band: Band, options: FieldOptions) -> float:
-    return band.correlation if options.noise_correlation is None else options.noise_correlation
-
-
-def _exposed(
-    band: Band, light: np.ndarray, options: FieldOptions, dice: Dice, sky: _Sky | MockField
-) -> tuple[FieldImage, np.ndarray, np.ndarray]:
-    """A band's image, background and defects."""
-    name = band.name
-    made = expose(
-        light,
-        options,
-        dice,
-        band=name,
-        sigma=sky.sigma[name],
-        gain=sky.gain[name],
-        full=sky.full[name],
-        correlation=_correlation(band, options),
-    )
-    image = FieldImage.from_arrays(
-        made.image,
-        sigma=sky.sigma[name],
-        mask=made.defects & BAD_COLUMN,
-        saturation=sky.full[name],
-        zero_point=band.zero_point,
-        pixel_scale=band.pixel_scale,
-        gain=sky.gain[name],
-        wcs=sky.bands[name].wcs if isinstance(sky, MockField) else None,
-        band=name,
-        wavelength=band.wavelength,
-        source=f"mock {name}",
-    )
-    return image, made.background, made.defects
 
 
 def _touched(table: Truth, name: str, pixels: np.ndarray) -> np.ndarray:

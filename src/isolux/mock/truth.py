@@ -7,13 +7,13 @@ docs/mock-fields.md for every column.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from isolux.errors import InputError
 from isolux.mock import population as sky
+from isolux.mock.dice import Dice
 from isolux.mock.features import Features, draw_features, passed
 from isolux.mock.frame import Frame
 from isolux.mock.light import HALF_LIGHT, enclosed
@@ -31,22 +31,6 @@ BEYOND = 1.5
 """Magnitudes beyond the limits that are drawn before colours decide."""
 SPREAD = 0.6
 """Part of a cell of the grid within which its source is."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Dice:
-    """Independent random numbers for each purpose of one seed."""
-
-    seed: int
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**63:
-            raise InputError("seed", self.seed, "0 or a positive integer")
-
-    def of(self, *purpose: str) -> np.random.Generator:
-        """The generator of a purpose."""
-        words = [byte for text in purpose for byte in (*text.encode(), 0)]
-        return np.random.default_rng([self.seed, *words])
 
 
 def make_truth(bands: Sequence[Band], frames: Sequence[Frame], options: FieldOptions, dice: Dice) -> Truth:
