@@ -73,6 +73,7 @@ def measure_field(
     positions: str | Path | None = None,
     also: Sequence[str | Path | FieldImage] = (),
     degrees: Mapping[str, int] | None = None,
+    hold: bool = False,
     out: str | Path | None = None,
     catalogue_name: str = "catalogue.fits",
     overwrite: bool = False,
@@ -101,6 +102,8 @@ def measure_field(
     degrees : mapping, optional
         With ``also``: degrees of polynomials in wavelength by the parameter's name, such as
         ``{"effective_radius": 1}``; structure is the same in all bands where left out.
+    hold : bool
+        With ``also``: keep the structure of the first band, and measure light alone in the others.
     out : str or path, optional
         Folder for everything; ``<image>_sources`` beside the image where left out.
     catalogue_name : str
@@ -149,7 +152,9 @@ def measure_field(
         if also:
             others = _others(field, also)
             measured = dataclasses.replace(measured, field=_named(field, set(others)))
-            bands = measure_bands(measured, others, degrees=degrees, cores=cores(), progress=progress)
+            bands = measure_bands(
+                measured, others, degrees=degrees, hold=hold, cores=cores(), progress=progress
+            )
     for warning in caught:
         if not issubclass(warning.category, FitWarning):
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

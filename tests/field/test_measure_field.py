@@ -162,6 +162,10 @@ def test_colours_from_two_bands(files, sky):
     both = np.hypot(table["magnitude_r_err"].value, table["magnitude_g_err"].value)
     assert (error <= both * 1.0001).all()
     assert (files / "image_sources" / "residual_g.fits").exists()
+    held = run(files, also=[files / "g.fits"], hold=True, overwrite=True).table
+    assert held["structure_held"].all()
+    size, kept = held["sersic_effective_radius"].value, held["sersic_effective_radius_joint"].value
+    np.testing.assert_allclose(kept[np.isfinite(kept)], size[np.isfinite(kept)], rtol=1e-5)
 
 
 def test_the_command(files, monkeypatch):

@@ -81,6 +81,11 @@ class SourceArguments:
         None, "Leave out what needs no model: Petrosian radii, asymmetry, ...", "--no-shapes"
     )
     workers: int | None = option("N", "Processes. Default: one a core.")
+    device: str | None = option("NAME", "Where fits are done: cpu, cuda, cuda:1. Default cpu.")
+    priors: str | None = option(
+        "KIND",
+        "population, weak priors that keep faint galaxies from running away, or none. Default population.",
+    )
 
     def fields(self) -> dict[str, Any]:
         """What was given, for :class:`isolux.field.options.FieldOptions`."""
@@ -108,9 +113,15 @@ class BandArguments:
         "Let a parameter vary with wavelength, as a polynomial of a degree: effective_radius=1. May be repeated.",
     )
 
+    hold_structure: bool | None = option(
+        None,
+        "Keep the structure of the first band: only light is measured in the others.",
+        "--hold-structure",
+    )
+
     def fields(self) -> dict[str, Any]:
         """What was given, for :func:`isolux.measure_field`."""
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {"hold": True} if self.hold_structure else {}
         if self.also:
             found["also"] = tuple(self.also)
         if self.degree:

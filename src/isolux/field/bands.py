@@ -174,6 +174,7 @@ def measure_bands(
     *,
     psf: Mapping[str, PsfModel | None] | None = None,
     degrees: Mapping[str, int] | None = None,
+    hold: bool = False,
     cores: int = 1,
     progress: Progress | None = None,
 ) -> InBands:
@@ -189,6 +190,8 @@ def measure_bands(
         Of other bands; measured from stars where left out.
     degrees : mapping, optional
         Of polynomials in wavelength by the parameter's name; structure is the same in all bands where left out.
+    hold : bool
+        Keep the structure of the first band for all sources: forced photometry.
     cores : int
         Processes where the field's options do not say.
     progress : callable, optional
@@ -223,7 +226,7 @@ def measure_bands(
     with Crowd(do, measured.options.workers or cores) as crowd:
         for round_ in range(2):
             done = 0
-            jobs = _jobs(measured, first, views, degrees, known)
+            jobs = _jobs(measured, first, views, degrees, known, math.inf if hold else FREE_SIGNAL)
             for job, (result, images) in crowd.map(jobs):
                 book.take(job, result)
                 for band, view in views.items():
@@ -318,6 +321,7 @@ def _jobs(
     views: Mapping[str, _View],
     degrees: Mapping[str, int] | None,
     wavelengths: Mapping[str, float] | None,
+    least: float,
 ) -> Iterator[BandsJob]:
     """Groups of one kind: the same models, sides of stamps and reach of the PSFs, structure free or held."""
     kinds: dict[Any, list[tuple[tuple[int, ...], list[Cutout]]]] = defaultdict(list)
@@ -334,7 +338,7 @@ def _jobs(
         weakest = min(float(np.nan_to_num(measured.detections.snr[k])) for k in members)
         radii = tuple(psf_radius(s.psf, signal) for s in (measured.sheet, *(v.sheet for v in views.values())))
         names = tuple(measured.chosen[k] or "" for k in members)
-        key = (tuple(c.side for c in cutouts), radii, names, weakest < FREE_SIGNAL)
+        key = (tuple(c.side for c in cutouts), radii, names, weakest < least)
         kinds[key].append((tuple(members), cutouts))
     for (sides, radii, names, held), found in sorted(kinds.items(), key=lambda kind: kind[0], reverse=True):
         size = max(1, BATCH_PIXELS // sum(side**2 for side in sides))
