@@ -62,17 +62,10 @@ def simulate_and_show(
 def show_field(mock: MockField) -> None:
     """Print what is in a field."""
     galaxies = mock.truth["kind"] != "star"
-    title = f"{mock.survey.name}: {galaxies.sum()} galaxies, {(~galaxies).sum()} stars"
-    head = [
-        "band",
-        "pixels",
-        "arcsec/pixel",
-        "zero point",
-        "noise",
-        "PSF, arcsec",
-        "S/N above 10",
-        "saturated",
-    ]
+    title = (
+        f"{mock.survey.name}: {galaxies.sum()} galaxies, {(~galaxies).sum()} stars; scale and FWHM in arcsec"
+    )
+    head = ["band", "pixels", "scale", "zero point", "noise", "FWHM", "S/N > 10", "saturated"]
     rows = []
     for name, image in mock.bands.items():
         bright = int(((mock.truth[f"snr_{name}"] > 10) & galaxies).sum())
@@ -83,11 +76,11 @@ def show_field(mock: MockField) -> None:
             f"{image.zero_point:g}",
             f"{mock.sigma[name]:.4g}",
             f"{mock.psf[name].fwhm * image.pixel_scale:.3g}",
-            f"{bright} galaxies",
-            f"{int(np.count_nonzero(mock.truth[f'saturated_{name}']))} stars",
+            f"{bright}",
+            f"{int(np.count_nonzero(mock.truth[f'saturated_{name}']))}",
         )
         rows.append(cells)
-    console.print_table(title, rows, head=head, right=[2, 3, 4, 5])
+    console.print_table(title, rows, head=head, right=[2, 3, 4, 5, 6, 7])
 
 
 def _size(text: str) -> int | tuple[int, int]:
