@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -125,11 +126,9 @@ def _ellipses(axes: Axes, table: Any) -> None:
 
 def _legend(sheet: Sheet, table: Any) -> None:
     """How many sources each model describes, in its colour."""
-    names, counts = (
-        np.unique(np.asarray(table["model"], dtype=str), return_counts=True) if len(table) else ([], [])
-    )
+    counts = Counter(str(name) for name in table["model"])
     x = GAP / sheet.width
-    for name, count in sorted(zip(names, counts, strict=True), key=lambda pair: -pair[1]):
+    for name, count in counts.most_common():
         text = f"{name or 'no fit'} {count}"
         sheet.figure.text(
             x, 0.12 / sheet.height, text, color=COLOURS.get(str(name), GREY), fontsize=8, weight="bold"
