@@ -1,11 +1,12 @@
 """Are colours from fits of several bands at once better than from fits of each?
 
-    python benchmarks/bands.py [--count 400] [--field FOLDER]
+    python benchmarks/bands.py [--count 400]
+    python benchmarks/bands.py --field FOLDER
 
-On mocks drawn by GalSim, with one structure in all bands and with gradients of size and index, in bins of magnitude;
-and on the galaxies of a GAMA field in g, r and i, if a folder with its images is given. There the truth is not known:
-colours are compared with those of an aperture, which no model touches, and fits are repeated after noise as large as
-the images' own was added to them. Writes the section "Several bands" of RESULTS.md and docs/figures/bands.png.
+The first on mocks drawn by GalSim, with one structure in all bands and with gradients of size and index, in bins of
+magnitude; writes the section "Several bands" of RESULTS.md and docs/figures/bands.png. The second on the galaxies of a
+GAMA field in g, r and i, of which the folder holds the images. There the truth is not known: colours are compared with
+those of an aperture, which no model touches, and fits are repeated after noise as large as the images' own was added.
 """
 
 import argparse
@@ -86,26 +87,25 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, default=HERE.parent / "docs" / "figures" / "bands.png")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    command = f"python benchmarks/bands.py --count {options.count}" + (
-        " --field FOLDER" if options.field else ""
-    )
+    about = f"{datetime.date.today()}, Isolux at commit {commit()}, one thread of {processor()}."
+    if options.field:
+        text = f"`python benchmarks/bands.py --field FOLDER`, {about}\n\n{field(options.field)}"
+        tables.put(options.results, "bands, field", text)
+        print(text)
+        return
     parts = [
         "## Several bands",
-        f"`{command}`, {datetime.date.today()}, Isolux at commit {commit()}, one thread of {processor()}.",
+        f"`python benchmarks/bands.py --count {options.count}`, {about}",
         "Errors of g - r: median ± half the central 68 %; in brackets the half width in units of the errors that are "
         f"given, which should be 1, and the share off by more than {OUTLYING}.",
     ]
+    shown = []
     for gradients in (False, True):
         text, offsets = mocks(options.count, gradients)
         parts.append(text)
+        shown.append(offsets)
         print(text, flush=True)
-        if not gradients:
-            shown = offsets
-    if options.field:
-        text, drawn = field(options.field)
-        parts.append(text)
-        print(text, flush=True)
-        figure(shown, drawn, options.figure)
+    figure(shown, options.figure)
     tables.put(options.results, "bands", "\n\n".join(parts))
 
 
@@ -153,8 +153,8 @@ def _cell(off: np.ndarray, error: np.ndarray) -> str:
     return f"{tables.middle(off):+.3f} ± {tables.half_width(off):.3f} ({pull:.2f}, {wild:.0f} %)"
 
 
-def field(folder: Path) -> tuple[str, dict[str, np.ndarray]]:
-    """The tables of the real field, and colours by way, with those of the aperture and magnitudes."""
+def field(folder: Path) -> str:
+    """The tables of the real field."""
     found: dict[str, list[np.ndarray]] = {name: [] for name in (*WAYS, "r", "aperture")}
     moved: dict[str, list[np.ndarray]] = {way: [] for way in WAYS}
     for seed, group in enumerate(bands_field.groups(folder)):
@@ -184,7 +184,7 @@ def field(folder: Path) -> tuple[str, dict[str, np.ndarray]]:
         " large as the images' own is added; g - r less that of an aperture of"
         f" {bands_field.APERTURE:g} pixels; g - r itself."
     )
-    return f"{text}\n\n{tables.markdown(['half width of g - r', *_heads(FIELD_EDGES)], lines)}", joined
+    return f"{text}\n\n{tables.markdown(['half width of g - r', *_heads(FIELD_EDGES)], lines)}"
 
 
 def _spread(sample: np.ndarray) -> str:
@@ -203,24 +203,28 @@ def _noisier(batches: Bands, seed: int) -> Bands:
     return found
 
 
-def figure(offsets: dict[str, np.ndarray], drawn: dict[str, np.ndarray], path: Path) -> None:
-    """Errors of colours against magnitude, and real colours against those of apertures."""
+def figure(shown: list[dict[str, np.ndarray]], path: Path) -> None:
+    """Errors of colours against magnitude, for the two kinds of mocks."""
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    shown = {"each band by itself": ORANGE, "**all bands, one structure**": BLUE}
-    for way, colour in shown.items():
-        label = way.strip("*")
-        left.plot(offsets["r"], offsets[way], ".", color=colour, ms=4, label=label)
-        right.plot(drawn["r"], drawn[way] - drawn["aperture"], ".", color=colour, ms=4, label=label)
-    left.set(title="mocks", xlabel="r", ylabel="g − r, fitted less true", ylim=(-0.8, 0.8))
-    right.set(
-        title="galaxies of a GAMA field", xlabel="r", ylabel="g − r, fitted less aperture's", ylim=(-0.8, 0.8)
-    )
-    for axes in (left, right):
+    fig, panels = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
+    titles = ("one structure in all bands", "sizes and indices change with wavelength")
+    ways = list(WAYS)
+    for axes, title, offsets, best in zip(panels, titles, shown, (ways[1], ways[2]), strict=True):
+        for way, colour in ((ways[0], ORANGE), (best, BLUE)):
+            axes.plot(
+                offsets["r"],
+                offsets[way],
+                ".",
+                color=colour,
+                ms=4,
+                label=way.strip("*").replace("r_e", "$r_e$"),
+            )
         axes.axhline(0, color=GREY, lw=0.8, zorder=0)
-    left.legend(loc="upper left", frameon=False, fontsize=9)
+        axes.set(title=title, xlabel="r", ylim=(-1.0, 1.0))
+        axes.legend(loc="upper left", frameon=False, fontsize=9)
+    panels[0].set_ylabel("g − r, fitted less true")
     fig.savefig(path, dpi=150)
 
 
