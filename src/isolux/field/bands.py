@@ -32,6 +32,7 @@ from isolux.field.image import FieldImage
 from isolux.field.models import MODELS, Model, prefix_of, scene_of
 from isolux.field.stars import psf_from_stars
 from isolux.field.survey import Measured
+from isolux.field.wings import with_wings
 from isolux.parameters import Column, Fixed, Free
 from isolux.psf_model import PsfModel
 from isolux.scene import Scene
@@ -266,7 +267,7 @@ class _View:
         own = detect(field, DetectOptions(threshold=measured.options.threshold))
         remarks = [f"{band}: {remark}" for remark in own.remarks]
         if psf is None:
-            psf = psf_from_stars(field, own)
+            psf = with_wings(psf_from_stars(field, own))
             remarks += [f"{band}: {remark}" for remark in psf.remarks]
         found = Detections.at(field, x, y, background=own.background, segmentation=own.segmentation)
         sigma = own.background.rms if field.sigma is None else field.sigma

@@ -27,6 +27,7 @@ from isolux.field.options import FieldOptions
 from isolux.field.population import population_columns, population_priors
 from isolux.field.shapes import joined, shape_jobs
 from isolux.field.stars import psf_from_stars, star_likeness
+from isolux.field.wings import with_wings
 from isolux.nonparametric import Shapes
 from isolux.priors import Prior
 from isolux.psf_model import PsfModel
@@ -165,7 +166,7 @@ def measure_sources(
     remarks: list[str] = []
     if psf is None and len(found) > 0:
         tell("measuring the PSF", 0, 1)
-        psf = psf_from_stars(field, found)
+        psf = with_wings(psf_from_stars(field, found))
         remarks += list(psf.remarks)
         clock.stop("PSF")
     half_width = 0.5 * psf.fwhm if psf is not None else 1.0
