@@ -70,8 +70,12 @@ def fit_moffat(stars: StarStamps, fwhm: float) -> Moffat:
     axis = np.arange(-half, half + 1)
     x = axis[None, None, :] - few.x[:, None, None]
     y = axis[None, :, None] - few.y[:, None, None]
-    peak = few.pixels.max((1, 2), keepdims=True)
-    weight = few.good / np.sqrt(few.sigma**2 + (ABOUT * np.maximum(few.pixels, 0)) ** 2 + (FAINT * peak) ** 2)
+    about = Moffat(fwhm)(x, y)
+    about /= Moffat(fwhm)(axis[None, :], axis[:, None]).sum()
+    variance = (
+        few.sigma**2 + few.photons[:, None, None] * about + (ABOUT * about) ** 2 + (FAINT * about.max()) ** 2
+    )
+    weight = few.good / np.sqrt(variance)
 
     def residuals(p: np.ndarray) -> np.ndarray:
         model = (

@@ -86,9 +86,14 @@ class _Stars:
         """The transpose of ``draw``: (term, v, u)."""
         return np.tensordot(self.powers.T, onto_samples(self.rows, pixels, self.columns), axes=1)
 
+    def variance(self, model: np.ndarray, unexplained: float) -> np.ndarray:
+        """Variances (star, y, x) of the pixels: of the sky, of the stars' own light, and what nothing explains."""
+        light = np.maximum(model, 0)
+        return self.stars.sigma**2 + self.stars.photons[:, None, None] * light + (unexplained * light) ** 2
+
     def weights(self, model: np.ndarray) -> np.ndarray:
         """Inverse variances (star, y, x) of the pixels, 0 where they are not used."""
-        variance = self.stars.sigma**2 + (self.unexplained * np.maximum(model, 0)) ** 2
+        variance = self.variance(model, self.unexplained)
         return np.where(self.good & self.used[:, None, None], 1 / variance, 0)
 
 
@@ -205,7 +210,7 @@ def _explain(on: _Stars, model: np.ndarray) -> None:
     count = np.maximum(middle.sum((1, 2)), 1)
     squares = np.where(middle, (on.stars.pixels - model) ** 2, 0)
     for part in UNEXPLAINED:
-        chi = (squares / (on.stars.sigma**2 + (part * np.maximum(model, 0)) ** 2)).sum((1, 2)) / count
+        chi = (squares / on.variance(model, part)).sum((1, 2)) / count
         on.unexplained = float(part)
         if np.median(chi[on.used]) <= 1:
             return

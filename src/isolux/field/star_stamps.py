@@ -16,6 +16,8 @@ from isolux.field.image import FieldImage
 
 LANCZOS = 5
 """Half-width of the interpolation's kernel in samples."""
+STEP = 0.25
+"""Width in pixels of the rings in which the stars' profile is taken."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -25,7 +27,9 @@ class StarStamps:
     Attributes
     ----------
     pixels, sigma : numpy.ndarray
-        (star, y, x): above the sky, in units of the star's flux so far; standard deviations of the noise.
+        (star, y, x): above the sky, in units of the star's flux so far; standard deviations of the sky's noise.
+    photons : numpy.ndarray
+        (star,): variance of the noise of a star's own light in units of that light; 0 where the noise holds it.
     good : numpy.ndarray
         (star, y, x): what is neither bad nor another source's.
     x, y : numpy.ndarray
@@ -36,6 +40,7 @@ class StarStamps:
 
     pixels: np.ndarray
     sigma: np.ndarray
+    photons: np.ndarray
     good: np.ndarray
     x: np.ndarray
     y: np.ndarray
@@ -92,13 +97,12 @@ def cut_stars(
             strangers = ndimage.binary_dilation(strangers, np.ones((3, 3), bool), iterations=2)
         good[there] = ~(field.mask[inside] | strangers)
         noise = sky.rms[inside] if field.sigma is None else field.sigma[inside]
-        light = field.data[inside].astype(np.float64) - sky.level[inside]
-        variance = noise.astype(np.float64) ** 2
-        if np.isfinite(field.gain) and not field.sigma_includes_sources:
-            variance += np.maximum(light, 0) / field.gain
-        pixels[there] = light / flux[k]
-        sigma[there] = np.sqrt(variance) / flux[k]
-    return StarStamps(pixels, sigma, good, x - column, y - row, x, y)
+        pixels[there] = (field.data[inside].astype(np.float64) - sky.level[inside]) / flux[k]
+        sigma[there] = noise.astype(np.float64) / flux[k]
+    # What a pixel happens to have must not say how much it counts: the noise of its light comes from the model, later.
+    known = np.isfinite(field.gain) and not field.sigma_includes_sources
+    photons = 1 / (field.gain * flux) if known else np.zeros(len(x))
+    return StarStamps(pixels, sigma, photons, good, x - column, y - row, x, y)
 
 
 def interpolation(shift: np.ndarray, side: int, samples: int, oversampling: int) -> np.ndarray:
@@ -120,3 +124,25 @@ def onto_pixels(rows: np.ndarray, images: np.ndarray, columns: np.ndarray) -> np
 def onto_samples(rows: np.ndarray, pixels: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """The transpose of :func:`onto_pixels`: (star, v, u) from (star, y, x)."""
     return np.matmul(np.matmul(rows.transpose(0, 2, 1), pixels), columns)
+
+
+def width_of(stars: StarStamps) -> float:
+    """Full width at half maximum of the stars in pixels, from all their pixels against the distance from the centre."""
+    axis = np.arange(stars.pixels.shape[1]) - stars.pixels.shape[1] // 2
+    distance = np.hypot(
+        axis[None, None, :] - stars.x[:, None, None], axis[None, :, None] - stars.y[:, None, None]
+    )
+    steps = np.floor(distance / STEP).astype(int)
+    count = int(min(steps.max(), 200)) + 1
+    profile = np.full(count, np.nan)
+    for k in range(count):
+        ring = stars.pixels[(steps == k) & stars.good]
+        profile[k] = np.median(ring) if ring.size else np.nan
+    known = np.flatnonzero(np.isfinite(profile))
+    values = profile[known]
+    below = np.flatnonzero(values < values[0] / 2) if len(values) else np.zeros(0, int)
+    if not len(below) or not values[0] > 0:
+        return float("nan")
+    outer, inner = below[0], below[0] - 1
+    part = (values[inner] - values[0] / 2) / (values[inner] - values[outer])
+    return float(2 * STEP * (known[inner] + 0.5 + part * (known[outer] - known[inner])))

@@ -16,7 +16,7 @@ from isolux.field.image import FieldImage
 from isolux.field.locus import HALF_LIGHT, Locus, star_locus
 from isolux.field.moffat import Moffat, fit_moffat
 from isolux.field.pixel_psf import solve_pixels
-from isolux.field.star_stamps import cut_stars
+from isolux.field.star_stamps import cut_stars, width_of
 from isolux.psf_model import PsfModel
 
 CLEAR = 40.0
@@ -206,7 +206,8 @@ def psf_from_stars(
     if len(chosen) < FEWEST:
         note = f"only {len(chosen)} stars show the PSF: a Moffat profile of {smooth.fwhm:.2f} pixels is fitted to them"
         return _analytic(smooth, oversampling, half_size, len(chosen), (note,))
-    fine = oversampling or (1 if smooth.fwhm >= 2.5 else 2 if smooth.fwhm >= 1.5 else 3)
+    width = width_of(cut)
+    fine = oversampling or _fine(width if np.isfinite(width) else smooth.fwhm)
     power = next((k for count, k in DEGREES if len(chosen) >= count), 0) if degree is None else degree
     offset = ((field.shape[1] - 1) / 2, (field.shape[0] - 1) / 2)
     scale = (max(field.shape[1] / 2, 1.0), max(field.shape[0] / 2, 1.0))
@@ -216,14 +217,19 @@ def psf_from_stars(
         cut, start, power, ((x - offset[0]) / scale[0], (y - offset[1]) / scale[1]), fine, smooth.fwhm
     )
     used = int(np.count_nonzero(solved.used))
-    notes = (f"PSF from {used} of {len(chosen)} stars, {smooth.fwhm:.2f} pixels wide, degree {power}",)
+    notes = (f"PSF from {used} of {len(chosen)} stars, degree {power}",)
     return PsfModel(solved.basis, power, offset, scale, fine, True, used, "stars of the field", notes)
+
+
+def _fine(fwhm: float) -> int:
+    """Samples a pixel that a PSF of this width in pixels needs."""
+    return 1 if fwhm >= 2.5 else 2 if fwhm >= 1.5 else 3
 
 
 def _analytic(
     profile: Moffat, oversampling: int | None, half_size: int | None, stars: int, notes: tuple[str, ...]
 ) -> PsfModel:
-    fine = oversampling or (1 if profile.fwhm >= 2.5 else 2 if profile.fwhm >= 1.5 else 3)
+    fine = oversampling or _fine(profile.fwhm)
     half = half_size or math.ceil(np.clip(5 * profile.fwhm, 10, 60))
     image = profile.image((2 * half * fine + 1,) * 2, fine)
     return PsfModel.constant(image, fine, stars=stars, source="Moffat profile", remarks=notes)
