@@ -85,14 +85,13 @@ class Rings:
 def rings(ellipse: Ellipse, dx: Tensor, dy: Tensor, size: float = 1.0) -> Rings:
     """Radii over pixels of a size at offsets from the centre, (galaxy, 1, x) and (galaxy, y, 1)."""
     alpha, beta, gamma = (t.to(dx.dtype)[:, None, None] for t in (ellipse.alpha, ellipse.beta, ellipse.gamma))
-    along_x, along_y = (alpha * dx + beta * dy).flatten(1), (beta * dx + gamma * dy).flatten(1)
-    spread_x, spread_y = (t.expand(-1, dy.shape[1], dx.shape[2]).flatten(1) for t in (dx, dy))
-    square = torch.addcmul(along_x * spread_x, along_y, spread_y).clamp_min_(1e-6)
-    radius = square.sqrt_()
+    along_x, along_y = alpha * dx + beta * dy, beta * dx + gamma * dy
+    radius = torch.addcmul(along_x * dx, along_y, dy).clamp_min_(1e-6).sqrt_()
     over = 1 / radius
     gx, gy = along_x.mul_(over).abs_(), along_y.mul_(over).abs_()
-    bend = (alpha + gamma)[:, 0] - gx.square() - gy.square()
-    mean = radius + bend.mul_(over).mul_(size**2 / 24).clamp_max_(0.5 * size)
+    bend = torch.addcmul(gx * gx, gy, gy).neg_().add_(alpha + gamma).mul_(over)
+    mean = radius.add_(bend.mul_(size**2 / 24).clamp_max_(0.5 * size)).flatten(1)
+    gx, gy = gx.flatten(1), gy.flatten(1)
     reach = (gx + gy).mul_(0.5 * size).clamp_min_(THIN * size)
     slope = torch.maximum(torch.minimum(gx, gy).mul_(size), THIN * reach)
     return Rings(mean, reach, slope, 0.5 / (slope * (2 * reach - slope)))

@@ -47,7 +47,7 @@ def _gaussian(length: int, sigma: PerGalaxy, dtype: torch.dtype) -> Tensor:
     ends = torch.floor(TRUNCATE * sigma + 0.5)[:, None]
     bell = torch.exp(-0.5 * (reach / sigma[:, None]) ** 2) * (reach <= ends)
     bell = (bell / (2 * bell.sum(1, keepdim=True) - 1)).to(dtype)
-    return bell[:, (reach[:, None] - reach).abs()]
+    return bell.index_select(1, (reach[:, None] - reach).abs().flatten()).unflatten(1, (length, length))
 
 
 def segment(image: Images, threshold: PerGalaxy, radius: Points, near: PerGalaxy) -> Segment:

@@ -20,7 +20,7 @@ import torch
 from isolux.nonparametric.flags import ShapeFlag
 from isolux.nonparametric.shapes import NAMES, Shapes
 from isolux.nonparametric.sheet import Sheet, columns_of
-from isolux.nonparametric.stamps import Stamps, as_stamps
+from isolux.nonparametric.stamps import as_stamps
 from isolux.nonparametric.steps import measure_stamps
 from isolux.types import PerGalaxy
 
@@ -109,16 +109,22 @@ def measure_shapes(
     pixels = stamps.image[0].numel() if len(stamps) else 1
     most = PIXELS_AT_ONCE if stamps.image.device.type == "cpu" else PIXELS_AT_ONCE_GPU
     at_once = max(1, most // pixels)
-    firsts = range(0, len(stamps), at_once)
-    sheets = [measure_stamps(stamps.part(k, k + at_once)) for k in firsts]
-    return _assembled(stamps, sheets, columns["zero_point"], columns["pixel_scale"])
+    # The thinner an ellipse, the more shells a pixel reaches into: galaxies of like shape go together.
+    order = torch.argsort(stamps.axis_ratio, stable=True)
+    sheets = [measure_stamps(stamps.part(rows)) for rows in order.split(at_once)] if len(stamps) else []
+    found = _assembled(
+        stamps.noise[order], sheets, columns["zero_point"][order], columns["pixel_scale"][order]
+    )
+    return found.select(torch.argsort(order).tolist())
 
 
-def _assembled(stamps: Stamps, sheets: list[Sheet], zero_point: PerGalaxy, pixel_scale: PerGalaxy) -> Shapes:
+def _assembled(
+    noise: PerGalaxy, sheets: list[Sheet], zero_point: PerGalaxy, pixel_scale: PerGalaxy
+) -> Shapes:
     """The sheets as one table, in image units."""
-    values = columns_of([sheet.values for sheet in sheets], len(stamps))
-    errors = columns_of([sheet.errors for sheet in sheets], len(stamps))
-    noise, zero, scale = (t.cpu() for t in (stamps.noise, zero_point, pixel_scale))
+    values = columns_of([sheet.values for sheet in sheets], len(noise))
+    errors = columns_of([sheet.errors for sheet in sheets], len(noise))
+    noise, zero, scale = (t.cpu() for t in (noise, zero_point, pixel_scale))
     for name in NAMES:
         if not name.partition("_")[2].startswith("flux"):
             continue

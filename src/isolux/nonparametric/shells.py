@@ -28,7 +28,7 @@ class Shells:
     area: Tensor
 
 
-def shells(ellipse: Ellipse, over: Rings, image: Images, good: Images) -> Shells:
+def shells(ellipse: Ellipse, over: Rings, image: Images, good: Images, rough: bool = False) -> Shells:
     """Sums over good pixels between radii that are STEP apart, out to 3/4 of the stamp's diagonal.
 
     Parameters
@@ -41,13 +41,21 @@ def shells(ellipse: Ellipse, over: Rings, image: Images, good: Images) -> Shells
         (galaxy, y, x): zero where it is not good.
     good : Tensor
         (galaxy, y, x): one where a pixel is good, else zero.
+    rough : bool
+        Whether pixels far from the centre are in the shell of their middle alone.
     """
     count = math.ceil(0.75 * math.hypot(*image.shape[1:]) / STEP)
     total = image.new_zeros(2, len(image), count + 2)
     near = _core_places(ellipse, image.shape)
     core = _core_rings(ellipse, image.shape, image.dtype)
     whole = [plane.flatten(1) for plane in (image, good)]
-    _deposit(total, over, [plane.scatter(1, near, 0.0) for plane in whole])
+    outer = [plane.scatter(1, near, 0.0) for plane in whole]
+    if rough:
+        place = (over.radius / STEP + 1).clamp_max_(count + 1).long()
+        for sums, plane in zip(total, outer, strict=True):
+            sums.scatter_add_(1, place, plane)
+    else:
+        _deposit(total, over, outer)
     _deposit(total, core, [_cut(plane.gather(1, near)) for plane in whole])
     return Shells(*total[:, :, 1:-1].double())
 
@@ -65,10 +73,10 @@ def _deposit(total: Tensor, over: Rings, planes: list[Tensor]) -> None:
     node = torch.floor((over.radius - over.reach) / STEP).clamp_(0, total.shape[2] - 1)
     place, limit = node.long(), node * STEP
     share = torch.zeros_like(over.radius)
-    for _ in range(steps):
+    for step in range(steps):
         place += 1
         limit += STEP
-        inside = over.inside(limit)
+        inside = over.inside(limit) if step < steps - 1 else torch.ones_like(share)
         part = share.neg_().add_(inside)
         for sums, plane in zip(room, planes, strict=True):
             sums.scatter_add_(1, place, part * plane)

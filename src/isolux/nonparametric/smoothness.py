@@ -55,11 +55,13 @@ def box_mean(image: Images, side: PerGalaxy) -> Images:
 
 def _box(length: int, side: PerGalaxy, dtype: torch.dtype) -> Tensor:
     """Weights (galaxy, to, from) along one axis; boxes of an even side reach one pixel farther to the left."""
-    at = torch.arange(length, device=side.device, dtype=dtype)
-    size = side.to(dtype)[:, None, None]
-    before, after = torch.floor(size / 2), torch.floor((size - 1) / 2)
+    at = torch.arange(length, device=side.device)
+    apart = torch.arange(1 - 2 * length, 2 * length, device=side.device)
+    size = side[:, None]
+    inside = (apart >= -torch.floor(size / 2)) & (apart <= torch.floor((size - 1) / 2))
+    share = (inside / size).to(dtype)
     weight = torch.zeros(1, dtype=dtype, device=side.device)
     for mirrored in (at, -1 - at, 2 * length - 1 - at):
-        apart = mirrored[None, None, :] - at[None, :, None]
-        weight = weight + ((apart >= -before) & (apart <= after)).to(dtype)
-    return weight / size
+        place = mirrored[None, :] - at[:, None] + 2 * length - 1
+        weight = weight + share.index_select(1, place.flatten())
+    return weight.unflatten(1, (length, length))

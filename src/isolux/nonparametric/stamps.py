@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from isolux.errors import InputError
-from isolux.types import Images, PerGalaxy, Tensor
+from isolux.types import Images, PerGalaxy, Rows, Tensor
 
 LEAST = 12
 """Rows and columns that a stamp must have."""
@@ -59,12 +59,12 @@ class Stamps:
     def __len__(self) -> int:
         return len(self.image)
 
-    def part(self, first: int, end: int) -> Stamps:
-        """Some neighbouring galaxies."""
+    def part(self, rows: Rows) -> Stamps:
+        """Some of the galaxies, by their numbers."""
         parts: dict[str, Any] = {}
         for field in dataclasses.fields(self):
             whole = getattr(self, field.name)
-            parts[field.name] = None if whole is None else whole[first:end]
+            parts[field.name] = None if whole is None else whole[rows]
         return Stamps(**parts)
 
 

@@ -28,7 +28,7 @@ PSF_WIDTHS = 2.0
 def measure_stamps(stamps: Stamps) -> Sheet:
     """Everything about these galaxies."""
     q = stamps.axis_ratio
-    first = look(stamps, Ellipse.of(stamps.x, stamps.y, q, stamps.angle), q)
+    first = look(stamps, Ellipse.of(stamps.x, stamps.y, q, stamps.angle), q, rough=True)
     filled = filled_image(stamps, first)
     x, y, kept = centre(stamps, first, filled)
     circle = look(stamps, Ellipse.circle(x, y), torch.ones_like(q))

@@ -54,8 +54,9 @@ def _outskirts(
 
 def _outline(filled: Images, circle: View) -> Tensor:
     """Pixels (galaxy, y, x) where the mean of 3 x 3 is above the noise of the sky (Pawlik et al. 2016)."""
-    mirrored = torch.nn.functional.pad(filled[:, None], (1, 1, 1, 1), mode="replicate")
-    smooth = torch.nn.functional.avg_pool2d(mirrored, 3, 1)[:, 0]
+    mirrored = torch.nn.functional.pad(filled, (1, 1, 1, 1), mode="replicate")
+    across = mirrored[:, :, :-2] + mirrored[:, :, 1:-1] + mirrored[:, :, 2:]
+    smooth = (across[:, :-2] + across[:, 1:-1] + across[:, 2:]) / 9
     return gini_m20.segment(smooth, torch.ones_like(circle.radius), circle.over.radius, circle.radius).pixels
 
 

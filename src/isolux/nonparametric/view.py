@@ -51,12 +51,12 @@ class View:
         return self.over.inside(radius[:, None].to(self.over.radius.dtype))
 
 
-def look(stamps: Stamps, about: Ellipse, axis_ratio: PerGalaxy) -> View:
-    """The light around a centre."""
+def look(stamps: Stamps, about: Ellipse, axis_ratio: PerGalaxy, rough: bool = False) -> View:
+    """The light around a centre; ``rough`` is for a first look."""
     tall, wide = stamps.image.shape[1:]
     over = pixel_rings(about, (tall, wide), stamps.image.dtype)
     stretch = torch.sqrt(axis_ratio)
-    seen = shells(about, over, stamps.image, stamps.good)
+    seen = shells(about, over, stamps.image, stamps.good, rough)
     growth = growth_curve(seen, stamps.gain, stamps.max_radius * stretch)
     return View(over, growth, *petrosian_radius(growth, stretch), stretch)
 
