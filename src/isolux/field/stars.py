@@ -29,6 +29,8 @@ DEGREES = ((150, 3), (50, 2), (20, 1))
 """Stars from which on the polynomial has this degree."""
 ABSURD = 2.5
 """A profile so many times wider or narrower than the sources look is not believed."""
+COARSE = 1.8
+"""Width in pixels up to which that of the Moffat profile says how finely the PSF is sampled."""
 SIZE_ERROR = 1.5
 """Relative error of a half-light radius times the signal-to-noise."""
 COMMON = 0.3
@@ -206,7 +208,8 @@ def psf_from_stars(
     if len(chosen) < FEWEST:
         note = f"only {len(chosen)} stars show the PSF: a Moffat profile of {smooth.fwhm:.2f} pixels is fitted to them"
         return _analytic(smooth, oversampling, half_size, len(chosen), (note,))
-    width = width_of(cut)
+    # Rings are too coarse for the narrowest; of others they say more than a profile that has to fit the wings too.
+    width = width_of(cut) if smooth.fwhm > COARSE else smooth.fwhm
     fine = oversampling or _fine(width if np.isfinite(width) else smooth.fwhm)
     power = next((k for count, k in DEGREES if len(chosen) >= count), 0) if degree is None else degree
     offset = ((field.shape[1] - 1) / 2, (field.shape[0] - 1) / 2)
