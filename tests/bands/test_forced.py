@@ -9,7 +9,7 @@ import torch
 import isolux
 from cameras import CAMERAS, drawn, expected, truths
 from isolux import Flag, FlatSky, InputError, Scene, Sersic, Status, Tied
-from isolux.bands.forced import with_shapes_held
+from isolux.bands.photometry import with_shapes_held
 
 pytest.importorskip("galsim", reason="GalSim, the independent check, is in the extra 'check'")
 COUNT = 40
