@@ -13,6 +13,7 @@ the field.
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def with_wings(psf: PsfModel, reach: int = REACH) -> PsfModel:
     radius = _radii(middle.shape)
     rings = [half * (SEEN[0] + (SEEN[1] - SEEN[0]) * part) for part in (0, 1 / 3, 2 / 3, 1)]
     means, places = [], []
-    for low, high in zip(rings[:-1], rings[1:], strict=True):
+    for low, high in pairwise(rings):
         inside = (radius >= low) & (radius < high)
         means.append(float(middle[inside].mean()))
         places.append(float(np.exp(np.log(radius[inside]).mean())))
