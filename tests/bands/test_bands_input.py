@@ -112,6 +112,17 @@ def test_nothing_says_how_pixels_lie(good):
         isolux.fit_bands({"g": good["g"], "r": finer}, scene())
 
 
+def test_geometry_may_be_unknown_for_galaxies(good):
+    affine = np.broadcast_to(np.eye(3)[:2], (2, 2, 3)).copy()
+    affine[1] = np.nan
+    for given in (affine, np.full((2, 2, 3), np.nan)):
+        result = isolux.fit_bands(good, scene(), geometry={"r": given})
+        assert result.converged.all()
+        assert torch.equal(
+            torch.isnan(result["galaxy.magnitude_r"]), torch.as_tensor(np.isnan(given[:, 0, 0]))
+        )
+
+
 def test_wrong_scenes(good):
     fixed = {name: isolux.Fixed(1.0) for name in ("x", "y", "magnitude", "effective_radius", "sersic_index")}
     fixed |= {"axis_ratio": isolux.Fixed(0.5), "position_angle": isolux.Fixed(0.0)}

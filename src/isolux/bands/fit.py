@@ -65,7 +65,8 @@ def fit_bands(
         Band in whose pixels positions, sizes and angles are given and counted; the first if left out.
     geometry : mapping, optional
         For each band but the reference (2, 3) or (galaxy, 2, 3): how its pixels follow from the reference band's,
-        x' = M (x, y) + t, M and t side by side. From the stamps' WCSs where left out.
+        x' = M (x, y) + t, M and t side by side; NaN for galaxies that the band does not show. From the stamps' WCSs
+        where left out.
     start : mapping or table, optional
         Starting values as for :func:`isolux.fit`, in the reference band's pixels; a name ending in a band's
         (``disc.magnitude_g``) is for that band alone, in its own pixels.

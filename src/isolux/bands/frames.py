@@ -123,7 +123,8 @@ def _given(geometry: Mapping[str, Any], names: Sequence[str], galaxies: int) -> 
             allowed = f"(2, 3) or ({galaxies}, 2, 3): x' = M (x, y) + t, M and t side by side"
             raise InputError(f"geometry of band {name!r}: its shape", tuple(affine.shape), allowed)
         found[k] = Grids.of(affine.expand(galaxies, 2, 3))
-        if not bool(found[k].known.any()) or bool((found[k].scale == 0).any()):
+        unknown = affine.ndim == 2 and not bool(found[k].known.all())
+        if unknown or bool((found[k].scale == 0).any()):
             raise InputError(f"geometry of band {name!r} is not finite, or no map between pixels at all")
     return found
 
