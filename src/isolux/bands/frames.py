@@ -71,7 +71,8 @@ def find_frames(
     columns: dict[str, list[Any]] = {"present": [], "mapped": [], "reasons": [], "grids": [], "starts": []}
     for b, (band, name) in enumerate(zip(bands, names, strict=True)):
         mapped = grids[b].known
-        _refuse_without_wcs(bands, names, frame, b, usable[:, b] & usable.any(1), mapped)
+        if known is None:
+            _refuse_without_wcs(bands, names, frame, b, usable[:, b] & usable.any(1), mapped)
         straight, there = ~grids[b].sheared, inside(band, torch.nan_to_num(grids[b].points(middle), nan=-9e9))
         columns["present"].append(usable[:, b] & mapped & straight & there)
         columns["mapped"].append(mapped)
