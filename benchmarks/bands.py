@@ -182,7 +182,8 @@ def field(folder: Path) -> str:
         f"{len(joined['r'])} galaxies of a GAMA field (KiDS images, 0.339 arcsec a pixel; {counts} in the bins),"
         " detected in r, one PSF a band from its stars. Half the central 68 % of: the change of g - r when noise as"
         " large as the images' own is added; g - r less that of an aperture of"
-        f" {bands_field.APERTURE:g} pixels; g - r itself."
+        f" {bands_field.APERTURE:g} pixels; g - r itself. In brackets the share that"
+        f" is more than {OUTLYING} from the median."
     )
     return f"{text}\n\n{tables.markdown(['half width of g - r', *_heads(FIELD_EDGES)], lines)}"
 
@@ -223,7 +224,7 @@ def figure(shown: list[dict[str, np.ndarray]], path: Path) -> None:
             )
         axes.axhline(0, color=GREY, lw=0.8, zorder=0)
         axes.set(title=title, xlabel="r", ylim=(-1.0, 1.0))
-        axes.legend(loc="upper left", frameon=False, fontsize=9)
+        axes.legend(loc="lower left", frameon=False, fontsize=9)
     panels[0].set_ylabel("g − r, fitted less true")
     fig.savefig(path, dpi=150)
 
