@@ -127,3 +127,12 @@ def test_the_sky_is_measured_again_without_the_models():
         np.abs(again.background - 7).max() < 0.2
     )  # the mesh's own noise is 0.02; a spline overshoots near the hole
     assert abs(float((again.image - galaxy).mean())) < 0.03
+
+
+def test_light_of_others_in_a_footprint():
+    made = sheet(two_sources())
+    one = Drawn(35, 35, np.full((20, 20), 2.0, np.float32))  # columns 35 to 54: half of the second footprint
+    two = Drawn(48, 35, np.full((20, 20), 0.01, np.float32))  # columns 48 to 67: a fifth of the first
+    modelled = made.with_models([one, two])
+    np.testing.assert_allclose(modelled.light_of_others([(0,), (1,)], [one, two]), [0.2, 100], rtol=1e-5)
+    np.testing.assert_allclose(modelled.light_of_others([(0, 1)], [one, two]), [0, 0], atol=1e-4)

@@ -173,6 +173,25 @@ class Sheet:
         modelled[: len(drawn)] = [model is not None for model in drawn]
         return dataclasses.replace(self, light=light, modelled=modelled)
 
+    def light_of_others(self, groups: Sequence[Sequence[int]], drawn: Sequence[Drawn | None]) -> np.ndarray:
+        """The models (source,) of sources outside its own group in each source's footprint."""
+        labels, count = self.segmentation.ravel(), len(self.modelled) + 1
+        total = np.bincount(labels, self.light.ravel(), minlength=count)[1:]
+        for group in groups:
+            for k in group:
+                model = drawn[k]
+                if model is not None:
+                    self._take_from(total, model, group)
+        return total[: len(drawn)]
+
+    def _take_from(self, total: np.ndarray, model: Drawn, group: Sequence[int]) -> None:
+        """Take a model out of the light in the footprints of a group."""
+        cutout = Cutout((), model.left, model.bottom, model.image.shape[0])
+        inside, place = cutout.box(self.image.shape)
+        labels, light = self.segmentation[inside], model.image[place]
+        for k in group:
+            total[k] -= float(light[labels == k + 1].sum())
+
     def with_sky(self) -> Sheet:
         """The same with the background measured anew on what the models leave.
 

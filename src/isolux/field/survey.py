@@ -48,6 +48,8 @@ FAINT = 0.05
 """A stamp reaches out to where a fitted galaxy is so bright, in standard deviations of the sky's noise a pixel."""
 MOST_GROWN = 4.0
 """How many times larger than at first a stamp may become."""
+FOREIGN = 0.3
+"""Part of a source's detected light that is of others outside its group, above which it is fitted once more."""
 FAR_OFF = 4.0
 """A model is not believed if it holds so many times the light that was detected, or is so many times as large."""
 Progress = Callable[[str, int, int], object]
@@ -196,7 +198,8 @@ def measure_sources(
         baseline = way.baseline(sheet, reach)
         clock.stop("first fits")
         drawn = [way.believable(k, f) for k, f in enumerate(baseline)]
-        sheet = sheet.with_models(drawn).with_sky()
+        sheet = way.again(sheet.with_models(drawn), reach, baseline, drawn)
+        sheet = sheet.with_sky()
         need = np.array([way.need(k, f, reach[k]) for k, f in enumerate(baseline)])
         fits = way.every_model(sheet, need, baseline, drawn)
         clock.stop("all models")
@@ -260,6 +263,8 @@ class _Way:
     def __post_init__(self) -> None:
         zero_point = self.field.zero_point
         count = range(len(self.found))
+        self.flux = np.nan_to_num(np.array(self.found.flux, float))
+        self.size = np.nan_to_num(np.array(self.found.half_light_radius, float))
         self.known = [starts.from_detection(self.found, k, self.blur, zero_point) for k in count]
 
     def baseline(self, sheet: Sheet, reach: np.ndarray) -> list[Fitted]:
@@ -268,17 +273,54 @@ class _Way:
         x, y = self.found.x, self.found.y
         wanted = [self._sorted(cut(group, x, y, need, self.options.largest)) for group in self.groups]
 
-        def start(cutout: Cutout, models: tuple[Model, ...]) -> dict[str, float]:
-            values = self._columns(cutout, models)
-            for k, (number, model) in enumerate(zip(cutout.members, models, strict=True)):
-                values |= starts.for_model(model, self.known[number], cutout, prefix_of(models, k))
-            return values
-
         found: list[Fitted | None] = [None] * len(self.found)
-        for fits in self._fit("fitting groups", sheet, wanted, start, [None] * len(self.found)):
+        for fits in self._fit("fitting groups", sheet, wanted, self._begin, [None] * len(self.found)):
             for number, fitted in zip(fits[0].cutout.members, fits, strict=True):
                 found[number] = fitted
         return [f for f in found if f is not None]
+
+    def again(
+        self, sheet: Sheet, reach: np.ndarray, baseline: list[Fitted], drawn: list[Drawn | None]
+    ) -> Sheet:
+        """Sources that sit in the light of others outside their group once more, with that light subtracted.
+
+        While a large galaxy was only masked, a faint source in its wings has taken these for its own.
+        """
+        found = self.found
+        in_footprint = sheet.light_of_others(self.groups, drawn)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            area = math.pi * reach**2 * np.clip(np.nan_to_num(found.b / found.a, nan=1.0), 0.1, 1)
+            foreign = np.nan_to_num(in_footprint * area / np.maximum(found.npix, 1))
+        much = (foreign > FOREIGN * self.flux) & (foreign > np.nan_to_num(found.flux_error))
+        inside: list[int] = np.flatnonzero(much).tolist()
+        for k in inside:
+            drawn[k] = None
+            self.flux[k] = max(self.flux[k] - float(foreign[k]), 3 * float(found.flux_error[k]))
+            self.size[k] = min(self.size[k], 1.5 * self.blur)
+            self.known[k] = starts.from_detection(self.found, k, self.blur, self.field.zero_point) | {
+                "magnitude": self.field.zero_point - 2.5 * math.log10(max(self.flux[k], 1e-300)),
+                "effective_radius": self.blur,
+                "axis_ratio": 0.8,
+            }
+        if not inside:
+            return sheet
+        sheet = sheet.with_models(drawn)
+        need = ROOM * reach + MARGIN
+        wanted = []
+        for k in inside:
+            own = cut([k], self.found.x, self.found.y, need, self.options.largest)
+            wanted.append(self._sorted(own))
+        for (fitted,) in self._fit("fitting sources in wings", sheet, wanted, self._begin, drawn):
+            source = fitted.cutout.members[0]
+            baseline[source], drawn[source] = fitted, self.believable(source, fitted)
+        return sheet.with_models(drawn)
+
+    def _begin(self, cutout: Cutout, models: tuple[Model, ...]) -> dict[str, float]:
+        """Starting values from what is known of the members before they are fitted."""
+        values = self._columns(cutout, models)
+        for k, (number, model) in enumerate(zip(cutout.members, models, strict=True)):
+            values |= starts.for_model(model, self.known[number], cutout, prefix_of(models, k))
+        return values
 
     def _sorted(self, cutout: Cutout) -> tuple[Cutout, tuple[Model, ...]]:
         """A cutout with its stars last, so that groups of as many stars and galaxies are of one kind."""
@@ -294,8 +336,8 @@ class _Way:
 
     def limits(self, k: int) -> Limits:
         """How much light and what size a model of a source may have."""
-        light = max(float(self.found.flux[k]), 3 * max(float(self.found.flux_error[k]), 0.0))
-        size = float(np.nan_to_num(self.found.half_light_radius[k]))
+        light = max(float(self.flux[k]), 3 * max(float(self.found.flux_error[k]), 0.0))
+        size = float(self.size[k])
         return Limits(self.half_width, FAR_OFF * light, FAR_OFF * max(size, self.blur))
 
     def need(self, k: int, fitted: Fitted, reach: float) -> float:
