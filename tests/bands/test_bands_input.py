@@ -299,3 +299,30 @@ def test_columns_and_units_of_the_table(good):
     g, r = (names.index(f"galaxy.magnitude_{band}") for band in "gr")
     matrix = joint.covariance
     assert torch.allclose(error**2, matrix[:, g, g] + matrix[:, r, r] - 2 * matrix[:, g, r])
+
+
+def test_ties_by_expression_and_function_are_known_for_what_they_are(good):
+    """What is computed from shared parameters is shared; what is computed from light, or of degree 1, is not."""
+    model = Scene(
+        inner=Sersic(
+            x=Tied("outer.x"),
+            y=Tied("outer.y"),
+            effective_radius=Tied("0.4 * outer.effective_radius"),
+            magnitude=Tied(lambda values: values["outer.magnitude"] + 2.0),
+            axis_ratio=Tied("outer.axis_ratio"),
+            position_angle=Tied("outer.position_angle"),
+            sersic_index=isolux.Fixed(1.0),
+        ),
+        outer=Sersic(),
+    )
+    result = isolux.fit_bands(good, model)
+    names = [column.name for column in result.joint.columns]
+    assert "inner.effective_radius" in names
+    assert "inner.magnitude_g" in names
+    assert torch.allclose(result["inner.effective_radius"], 0.4 * result["outer.effective_radius"])
+    ratio = result.error("inner.effective_radius") / result.error("outer.effective_radius")
+    assert torch.allclose(ratio, torch.full_like(ratio, 0.4))
+    assert torch.allclose(result["inner.magnitude_i"], result["outer.magnitude_i"] + 2)
+    waves = {"g": 480.0, "r": 620.0, "i": 760.0}
+    varied = isolux.fit_bands(good, model, wavelengths=waves, degrees={"outer.effective_radius": 1})
+    assert "inner.effective_radius_r" in [column.name for column in varied.joint.columns]

@@ -208,3 +208,17 @@ def test_rows_are_picked_and_put_together(batches, whole):
     for first, second in zip(whole.colour("g", "i"), again.colour("g", "i"), strict=True):
         assert torch.equal(first, second)
     assert np.array_equal(again.table()["galaxy_colour_r_i_err"], whole.table()["galaxy_colour_r_i_err"])
+
+
+def test_few_pixels_in_every_band(batches, whole):
+    few = {}
+    for band, batch in batches.items():
+        mask = batch.mask.clone()
+        mask[2] = True
+        mask[2, 20, 18:22] = False
+        few[band] = dataclasses.replace(batch, mask=mask)
+    broken = isolux.fit_bands(few, scene())
+    assert broken.status[2] is Status.TOO_FEW_PIXELS
+    assert "fewer than 8 good pixels" in broken.joint.message[2]
+    assert broken.bands["r"].status[2] is Status.TOO_FEW_PIXELS
+    assert_same_bits(whole, broken, [0, 1, 3, 4, 5, 6])

@@ -96,8 +96,7 @@ def _fate(fit: JointFit, view: View, b: int) -> Fate:
     fate = Fate(list(fit.fate.status), list(batch.flags), list(fit.fate.message))
     for k, reason in enumerate(fit.frames.reasons[b]):
         if reason:
-            alone = Status.MASKED_OUT if batch.status[k] is Status.RUNNING else batch.status[k]
-            fate.end(k, alone, reason)
+            fate.end(k, fit.frames.fates[b][k], reason)
             fate.flags[k] |= Flag.BAND_MISSING
     done = torch.tensor([status.fitted for status in fate.status])
     fate.mark(view.at_bound.any(1) & done, Flag.AT_BOUND)

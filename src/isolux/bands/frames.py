@@ -36,6 +36,8 @@ class Frames:
     starts : tuple of Grids
         From the reference band to each band, in which starting values are carried; from the frame where that is
         not known.
+    fates : tuple of tuple of Status
+        For each band, a status a galaxy: ``RUNNING`` where it takes part.
     reasons : tuple of tuple of str
         For each band, why it does not take part, a sentence a galaxy; empty where it does.
     """
@@ -45,6 +47,7 @@ class Frames:
     mapped: Tensor
     grids: tuple[Grids, ...]
     starts: tuple[Grids, ...]
+    fates: tuple[tuple[Status, ...], ...]
     reasons: tuple[tuple[str, ...], ...]
 
     def of_frame(self, tensors: Sequence[Tensor]) -> Tensor:
@@ -68,7 +71,8 @@ def find_frames(
     grids = [_from_frames(bands, frame, b, known) for b in range(len(bands))]
     starts = [_from_frames(bands, torch.full_like(frame, home), b, known) for b in range(len(bands))]
     middle = _pick([middles(band) for band in bands], frame)
-    columns: dict[str, list[Any]] = {"present": [], "mapped": [], "reasons": [], "grids": [], "starts": []}
+    kinds = ("present", "mapped", "grids", "starts", "fates", "reasons")
+    columns: dict[str, list[Any]] = {kind: [] for kind in kinds}
     for b, (band, name) in enumerate(zip(bands, names, strict=True)):
         mapped = grids[b].known
         if known is None:
@@ -76,7 +80,9 @@ def find_frames(
         straight, there = ~grids[b].sheared, inside(band, torch.nan_to_num(grids[b].points(middle), nan=-9e9))
         columns["present"].append(usable[:, b] & mapped & straight & there)
         columns["mapped"].append(mapped)
-        columns["reasons"].append(_reasons(band, name, few[:, b], mapped, straight, there, least))
+        absent = _absent(band, name, few[:, b], mapped, straight, there, least)
+        columns["fates"].append(tuple(status for status, _ in absent))
+        columns["reasons"].append(tuple(reason for _, reason in absent))
         columns["grids"].append(grids[b].or_identity(mapped))
         at_start = starts[b].where(starts[b].known, grids[b])
         columns["starts"].append(at_start.or_identity(at_start.known))
@@ -84,7 +90,7 @@ def find_frames(
         frame,
         torch.stack(columns["present"], 1),
         torch.stack(columns["mapped"], 1),
-        *(tuple(columns[name]) for name in ("grids", "starts", "reasons")),
+        *(tuple(columns[name]) for name in kinds[2:]),
     )
 
 
@@ -143,22 +149,24 @@ def _refuse_without_wcs(
         )
 
 
-def _reasons(
+def _absent(
     band: Batch, name: str, few: Tensor, mapped: Tensor, straight: Tensor, there: Tensor, least: int
-) -> tuple[str, ...]:
-    texts = []
+) -> list[tuple[Status, str]]:
+    """Status and reason of each galaxy's absence from a band; ``RUNNING`` and nothing where it takes part."""
+    found = []
     for k, identifier in enumerate(band.id):
-        if band.status[k] is not Status.RUNNING:
-            text = band.message[k] or band.status[k].message
+        status, text = band.status[k], ""
+        if status is not Status.RUNNING:
+            text = band.message[k] or status.message
         elif few[k]:
-            text = f"galaxy {identifier}: fewer than {least} good pixels"
+            status, text = Status.TOO_FEW_PIXELS, f"galaxy {identifier}: fewer than {least} good pixels"
         elif not mapped[k]:
             text = f"galaxy {identifier}: its pixels cannot be placed on those of the other bands"
         elif not straight[k]:
             text = f"galaxy {identifier}: pixels of another shape than the other bands'"
         elif not there[k]:
             text = f"galaxy {identifier}: it lies outside the stamp"
-        else:
-            text = ""
-        texts.append(text and f"band {name}: {text}")
-    return tuple(texts)
+        if text and status is Status.RUNNING:
+            status = Status.MASKED_OUT
+        found.append((status, text and f"band {name}: {text}"))
+    return found

@@ -244,9 +244,7 @@ def _fate(
         flags = Flag(0) if len(seen) == len(batches) else Flag.BAND_MISSING
         for b in seen or [home]:
             flags |= batches[b].flags[k]
-        known = batches[home].status[k]
-        alone = Status.MASKED_OUT if known is Status.RUNNING else known
-        fate.status.append(Status.RUNNING if seen else alone)
+        fate.status.append(Status.RUNNING if seen else frames.fates[home][k])
         fate.flags.append(flags)
         fate.message.append("; ".join(reasons))
         if seen and pixels[k] < unknowns:
