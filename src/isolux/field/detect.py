@@ -21,8 +21,8 @@ from isolux.field.deblend import divided
 from isolux.field.extract import Extracted, extract, filtered_noise, gaussian_kernel, without_holes
 from isolux.field.forced import measure_at
 from isolux.field.image import FieldImage
-from isolux.field.locus import HALF_LIGHT, saturation_peak, star_locus
-from isolux.field.measured import shapes_of, star_width
+from isolux.field.locus import HALF_LIGHT, Locus, saturation_peak, star_locus
+from isolux.field.measured import shapes_of, star_width, typical_width
 
 BRIGHT = 3.0
 """Threshold of the first pass in units of the noise a pixel."""
@@ -234,8 +234,9 @@ def detect(
     noise = sky.rms if scaled.sigma is None else scaled.sigma
     bad, hidden = scaled.mask & ~scaled.saturated, scaled.mask | (rough.segmentation > 0)
     runs = []
-    for sharper, part in ((1.0, 1.0), SHARPER):
-        kernel = gaussian_kernel(min(max(sharper * fwhm, NARROWEST * sharper), WIDEST))
+    wide = max(typical_width(rough.table, fwhm), NARROWEST)
+    for width, part in ((wide, 1.0), (SHARPER[0] * max(fwhm, NARROWEST), SHARPER[1])):
+        kernel = gaussian_kernel(min(width, WIDEST))
         factor = filtered_noise(image, noise, hidden, kernel)
         tell("sources" if part == 1 else "sources that touch")
         runs.append(
@@ -245,7 +246,9 @@ def detect(
     tell(f"shapes of {len(found)} sources")
     columns = shapes_of(scaled, image, noise, found, fwhm)
     remarks = found.remarks
-    full = _saturated(columns, fwhm)
+    locus = _stars(columns, fwhm)
+    fwhm = options.fwhm or (locus.radius / HALF_LIGHT if locus.found else fwhm)
+    full = saturation_peak(columns["half_light_radius"], columns["flux"], columns["peak"], locus)
     if full is not None and not field.saturated.any():
         columns["saturated"] |= columns["peak"] >= full
         value = full * float(unit) + float(np.median(sky.level)) * float(unit)
@@ -259,12 +262,10 @@ def detect(
     return Detections(**columns, segmentation=found.segmentation, background=sky, fwhm=fwhm, remarks=remarks)
 
 
-def _saturated(columns: dict[str, np.ndarray], fwhm: float) -> float | None:
-    """Peak from which on stars are saturated, where the image does not say."""
+def _stars(columns: dict[str, np.ndarray], fwhm: float) -> Locus:
+    """Where the stars are among the sizes."""
     clean = ~(columns["edge"] | columns["blended"])
-    size = columns["half_light_radius"]
-    locus = star_locus(size, columns["snr"], clean, HALF_LIGHT * fwhm)
-    return saturation_peak(size, columns["flux"], columns["peak"], locus)
+    return star_locus(columns["half_light_radius"], columns["snr"], clean, HALF_LIGHT * fwhm)
 
 
 def scaled_field(field: FieldImage, unit: np.float32) -> FieldImage:

@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from isolux.errors import InputError
 from isolux.field.extract import room
 from isolux.field.image import FieldImage
-from isolux.field.measured import SMALLEST, photometry, star_width, touches
+from isolux.field.measured import ellipses, photometry, star_width, touches
 
 SIGMA = 2.3548200450309493
 """Full width at half maximum of a Gaussian over its standard deviation."""
@@ -55,9 +55,7 @@ def measure_at(
     star = max(fwhm, 1.5) / SIGMA
     a, b, angle = (np.full(len(here), value) for value in (star, star, 0.0))
     own = owner >= 0
-    a[own] = np.maximum(shapes["a"][owner[own]], SMALLEST)
-    b[own] = np.clip(shapes["b"][owner[own]], SMALLEST, a[own])
-    angle[own] = np.clip(np.nan_to_num(shapes["theta"][owner[own]]), -np.pi / 2, np.pi / 2)
+    a[own], b[own], angle[own] = ellipses(shapes[owner[own]])
     rows = photometry(field, image, noise, mine, number, xs[here], ys[here], a, b, angle, fwhm, centre=False)
     rows |= _footprints(mine, here, image)
     rows["saturated"] = touches(field.saturated, mine, len(xs))[here]

@@ -21,8 +21,12 @@ KRON_REACH = 6.0
 """In units of a and b: how far Kron's radius is measured."""
 DEFAULT_FWHM = 3.0
 """Full width at half maximum in pixels where no star says which."""
-BRIGHT_PEAK = 20.0
-"""From this peak in units of the noise on a source says how wide stars are."""
+BRIGHT_PEAKS = (100.0, 30.0, 10.0, 5.0)
+"""Peaks in units of the noise from which on a source says how wide stars are; the first that five sources have."""
+SEVERAL = 20
+"""With fewer bright sources the smaller ones among them say how wide stars are, not the commonest."""
+RESOLVED = 2.0
+"""The filter is so many times wider than a star at most, where faint galaxies are."""
 MOFFAT = 1.12
 """That width over the full width at half maximum, for Moffat profiles as stars have them."""
 MASKED_PART = 0.05
@@ -46,11 +50,10 @@ def shapes_of(
         Width of stars in pixels.
     """
     t = found.table
-    a = np.maximum(t["a"].astype(np.float64), SMALLEST)
-    b = np.clip(t["b"].astype(np.float64), SMALLEST, a)
-    angle = np.clip(np.nan_to_num(t["theta"].astype(np.float64)), -np.pi / 2, np.pi / 2)
+    a, b, angle = ellipses(t)
+    x, y = (np.where(np.isfinite(t[c]), t[c], t[f"{c}peak"]).astype(np.float64) for c in "xy")
     number = np.arange(1, len(t) + 1, dtype=np.int32)
-    columns = photometry(field, image, noise, found.segmentation, number, t["x"], t["y"], a, b, angle, fwhm)
+    columns = photometry(field, image, noise, found.segmentation, number, x, y, a, b, angle, fwhm)
     columns |= {name: t[name].astype(np.int64) for name in ("npix", "xmin", "xmax", "ymin", "ymax")}
     columns["peak"] = t["peak"].astype(np.float64)
     touching = touches(field.saturated, found.segmentation, len(t))
@@ -60,6 +63,15 @@ def shapes_of(
     columns["blended"] |= (t["flag"] & sep.OBJ_MERGED) != 0
     columns["outside"] = np.zeros(len(t), bool)
     return columns
+
+
+def ellipses(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rms extents and angles (radians from +x) of sep's table, as sep wants them; small circles where it has none."""
+    a, b, angle = (table[name].astype(np.float64) for name in ("a", "b", "theta"))
+    known = np.isfinite(a) & np.isfinite(b) & np.isfinite(angle)
+    a = np.where(known, np.clip(a, SMALLEST, None), SMALLEST)
+    b = np.where(known, np.clip(b, SMALLEST, a), SMALLEST)
+    return a, b, np.where(known, np.clip(angle, -np.pi / 2, np.pi / 2), 0.0)
 
 
 def photometry(
@@ -196,21 +208,36 @@ def _at_border(table: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return low | (table["xmax"] == shape[1] - 1) | (table["ymax"] == shape[0] - 1)
 
 
+def widths_of(table: np.ndarray) -> np.ndarray:
+    """Full widths at half maximum (source,) of Gaussians with the flux and peak of the sources of sep's table."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        area = np.where((table["peak"] > 0) & (table["flux"] > 0), table["flux"] / table["peak"], np.nan)
+    good = (table["flag"] == 0) & (table["npix"] >= 8)
+    return np.where(good, np.sqrt(area * 4 * np.log(2) / np.pi), np.nan)
+
+
+def typical_width(table: np.ndarray, fwhm: float) -> float:
+    """Width in pixels of a filter that finds faint sources: that of most of them, but at least a star's."""
+    widths = widths_of(table) / MOFFAT
+    faint = widths[(table["peak"] < BRIGHT_PEAKS[1]) & np.isfinite(widths)]
+    return fwhm if len(faint) < 10 else float(np.clip(np.median(faint), fwhm, RESOLVED * fwhm))
+
+
 def star_width(table: np.ndarray) -> float:
     """Full width at half maximum of stars in pixels, from the commonest width of the bright sources of sep's table.
 
     The width of each is that of a Gaussian of its flux and peak; stars are alike, and many, where galaxies are neither.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        widths = np.sqrt(
-            np.where(table["peak"] > 0, table["flux"] / table["peak"], np.nan) * 4 * np.log(2) / np.pi
-        )
-    good = np.isfinite(widths) & (table["flag"] == 0) & (table["npix"] >= 8)
-    if np.count_nonzero(good) < 5:
+    widths = widths_of(table)
+    good = np.isfinite(widths)
+    few = (good & (table["peak"] > peak) for peak in BRIGHT_PEAKS)
+    bright = next((rows for rows in few if np.count_nonzero(rows) >= 5), None)
+    if bright is None:
         return DEFAULT_FWHM
-    bright = good & (table["peak"] > min(BRIGHT_PEAK, np.percentile(table["peak"][good], 70)))
     values = np.sort(widths[bright])
-    values = values[: max(5, round(0.8 * len(values)))]
+    if len(values) < SEVERAL:
+        return float(np.clip(np.percentile(values, 20) / MOFFAT, 1.0, 20.0))
+    values = values[: round(0.8 * len(values))]
     while len(values) > 4:  # the half with the least spread, again and again
         half = (len(values) + 1) // 2
         first = int(np.argmin(values[half - 1 :] / values[: len(values) - half + 1]))
