@@ -29,8 +29,11 @@ GROWN = 3
 """Pixels by which the footprints of other sources are grown where they are masked."""
 WRONG = 0.05
 """How wrong a neighbour's model may be, as part of its light: pixels where that is more than the noise are masked."""
-CORE = 3.0
-"""Where models are brighter than so many times the sky's noise, what they leave tells nothing of it."""
+FAINT, BRIGHT, SKY_BOX = 0.2, 3.0, 128
+"""Where models are brighter than so many times the sky's noise, what they leave tells nothing of the sky; that where
+the first leaves too little; sides of the mesh."""
+LEAST_SKY = 0.1
+"""Part of the image that must be left."""
 RADII = (6, 8, 11, 16, 23, 32, 45, 64, 91, 128)
 """Radii in pixels at which PSFs are cut."""
 LOST = 0.5
@@ -198,7 +201,10 @@ class Sheet:
         The sky under and around large galaxies is then no longer taken for theirs, nor their wings for sky.
         """
         left = dataclasses.replace(self.field, data=self.field.data - self.light)
-        level = measure_background(left, self.light > CORE * self.sky_sigma).level
+        sources = self.light > FAINT * self.sky_sigma
+        if (~sources & ~self.field.mask).mean() < LEAST_SKY:
+            sources = self.light > BRIGHT * self.sky_sigma
+        level = measure_background(left, sources, box=SKY_BOX).level
         image = np.where(self.field.mask, np.float32(0), self.field.data - level)
         return dataclasses.replace(self, image=image, background=level)
 
