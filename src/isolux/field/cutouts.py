@@ -32,8 +32,8 @@ WRONG = 0.05
 FAINT, BRIGHT, SKY_BOX = 0.2, 3.0, 128
 """Where models are brighter than so many times the sky's noise, what they leave tells nothing of the sky; that where
 the first leaves too little; sides of the mesh."""
-LEAST_SKY = 0.1
-"""Part of the image that must be left."""
+LEAST_SKY = 0.25
+"""Part of the mesh that must be mostly sky."""
 RADII = (6, 8, 11, 16, 23, 32, 45, 64, 91, 128)
 """Radii in pixels at which PSFs are cut."""
 LOST = 0.5
@@ -201,10 +201,16 @@ class Sheet:
         The sky under and around large galaxies is then no longer taken for theirs, nor their wings for sky.
         """
         left = dataclasses.replace(self.field, data=self.field.data - self.light)
-        sources = self.light > FAINT * self.sky_sigma
-        if (~sources & ~self.field.mask).mean() < LEAST_SKY:
-            sources = self.light > BRIGHT * self.sky_sigma
-        level = measure_background(left, sources, box=SKY_BOX).level
+        for limit in (FAINT, BRIGHT):
+            sources = self.light > limit * self.sky_sigma
+            if enough_sky(sources | self.field.mask):
+                level = measure_background(left, sources, box=SKY_BOX).level
+                break
+        else:
+            free = ~sources & ~self.field.mask
+            level = self.background
+            if free.any():
+                level = level + np.float32(np.median((left.data - level)[free]))
         image = np.where(self.field.mask, np.float32(0), self.field.data - level)
         return dataclasses.replace(self, image=image, background=level)
 
@@ -301,6 +307,16 @@ class Sheet:
         inside, place = cutout.box(self.image.shape)
         own = self.segmentation[inside] == k + 1
         return float(batch_mask[place][own].mean()) if own.any() else 0.0
+
+
+def enough_sky(bad: np.ndarray) -> bool:
+    """Whether enough boxes of the sky's mesh are at least half sky."""
+    boxes = [
+        bad[row : row + SKY_BOX, column : column + SKY_BOX].mean() < 0.5
+        for row in range(0, bad.shape[0], SKY_BOX)
+        for column in range(0, bad.shape[1], SKY_BOX)
+    ]
+    return float(np.mean(boxes)) >= LEAST_SKY
 
 
 def psf_radius(psf: PsfModel | None, signal: float) -> int:
