@@ -72,7 +72,7 @@ def main() -> None:
             table,
             f"{file}: {len(table)} sources",
         )
-        figure.savefig(options.out / f"{name}.png", dpi=130)
+        figure.savefig(options.out / f"{name}.png", dpi=110)
 
 
 if __name__ == "__main__":
