@@ -70,9 +70,8 @@ def star_locus(
         locus = _stands_out(sizes) if len(sizes) >= FEWEST + 1 else None
         if locus:
             return locus
-    if near or len(sizes) < 2:
-        return Locus(expected, 0.08, False)
-    return Locus(float(np.exp(sizes[min(len(sizes) - 1, 2)])), 0.08, False)
+    smallest = float(np.exp(sizes[min(len(sizes) - 1, 2)])) if len(sizes) > 1 else expected
+    return Locus(smallest if abs(np.log(smallest / expected)) < 0.3 else expected, 0.08, False)
 
 
 def _stands_out(sizes: np.ndarray) -> Locus | None:

@@ -27,7 +27,7 @@ FEWEST = 4
 """With fewer stars the PSF is a Moffat profile."""
 DEGREES = ((150, 3), (50, 2), (20, 1))
 """Stars from which on the polynomial has this degree."""
-ABSURD = 2.5
+ABSURD = 1.8
 """A profile so many times wider or narrower than the sources look is not believed."""
 COARSE = 1.8
 """Width in pixels up to which that of the Moffat profile says how finely the PSF is sampled."""
@@ -174,7 +174,7 @@ def psf_from_stars(
     oversampling : int, optional
         Samples a pixel; by the width of the stars where left out: 1 from 2.5 pixels on, 2 from 1.5 on, else 3.
     half_size : int, optional
-        Pixels on each side of the middle; five times the width where left out.
+        Pixels on each side of the middle; six times the width, and 15 at least, where left out.
 
     Returns
     -------
@@ -196,7 +196,7 @@ def psf_from_stars(
     if not len(chosen):
         note = f"no star shows the PSF: it is taken as a Moffat profile of {d.fwhm:.2f} pixels"
         return _analytic(Moffat(d.fwhm), oversampling, half_size, 0, (note,))
-    half = half_size or math.ceil(np.clip(5 * d.fwhm, 10, 60))
+    half = half_size or math.ceil(np.clip(6 * d.fwhm, 15, 60))
     x, y, flux = d.x[chosen], d.y[chosen], d.flux[chosen]
     cut = cut_stars(field, d.background, d.segmentation, d.number[chosen], x, y, flux, half)
     smooth = fit_moffat(cut, d.fwhm)
@@ -233,6 +233,6 @@ def _analytic(
     profile: Moffat, oversampling: int | None, half_size: int | None, stars: int, notes: tuple[str, ...]
 ) -> PsfModel:
     fine = oversampling or _fine(profile.fwhm)
-    half = half_size or math.ceil(np.clip(5 * profile.fwhm, 10, 60))
+    half = half_size or math.ceil(np.clip(6 * profile.fwhm, 15, 60))
     image = profile.image((2 * half * fine + 1,) * 2, fine)
     return PsfModel.constant(image, fine, stars=stars, source="Moffat profile", remarks=notes)
