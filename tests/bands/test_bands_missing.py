@@ -222,3 +222,19 @@ def test_few_pixels_in_every_band(batches, whole):
     assert "fewer than 8 good pixels" in broken.joint.message[2]
     assert broken.bands["r"].status[2] is Status.TOO_FEW_PIXELS
     assert_same_bits(whole, broken, [0, 1, 3, 4, 5, 6])
+
+
+def test_wings_alone_do_not_show_a_galaxy(batches, whole):
+    """Beyond a band's edge: its stamp has good pixels, but none near the galaxy. In all bands it is fitted for that."""
+    cut = {}
+    for band, batch in batches.items():
+        mask = batch.mask.clone()
+        mask[3, :, : 3 * mask.shape[2] // 4 + 1] = True
+        cut[band] = dataclasses.replace(batch, mask=mask)
+    broken = isolux.fit_bands({**batches, "i": cut["i"]}, scene())
+    assert "middle half" in broken.joint.message[3]
+    assert torch.isnan(broken["galaxy.magnitude_i"][3])
+    assert_same_bits(whole, broken, [0, 1, 2, 4, 5, 6])
+    everywhere = isolux.fit_bands(cut, scene())
+    assert everywhere.present[3].all()
+    assert Flag.CENTRE_MASKED in everywhere.flags[3]

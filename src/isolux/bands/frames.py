@@ -65,6 +65,9 @@ def find_frames(
     usable = torch.stack([band.usable.cpu() for band in bands], 1)
     few = torch.stack([(~band.mask).flatten(1).sum(1).cpu() < least for band in bands], 1)
     usable &= ~few
+    hidden = torch.stack([_hidden(band) for band in bands], 1)
+    hidden &= usable & (usable & ~hidden).any(1, keepdim=True)
+    usable &= ~hidden
     order = torch.tensor([home, *(k for k in range(len(bands)) if k != home)])
     frame = order[usable[:, order].to(torch.int64).argmax(1)]
     known = _given(geometry, names, galaxies) if geometry is not None else None
@@ -80,7 +83,7 @@ def find_frames(
         straight, there = ~grids[b].sheared, inside(band, torch.nan_to_num(grids[b].points(middle), nan=-9e9))
         columns["present"].append(usable[:, b] & mapped & straight & there)
         columns["mapped"].append(mapped)
-        absent = _absent(band, name, few[:, b], mapped, straight, there, least)
+        absent = _absent(band, name, few[:, b], hidden[:, b], mapped, straight, there, least)
         columns["fates"].append(tuple(status for status, _ in absent))
         columns["reasons"].append(tuple(reason for _, reason in absent))
         columns["grids"].append(grids[b].or_identity(mapped))
@@ -149,8 +152,26 @@ def _refuse_without_wcs(
         )
 
 
+def _hidden(band: Batch) -> Tensor:
+    """(galaxy,) of bool: whether the middle half of the stamp, by its sides, has no good pixel."""
+    size = torch.tensor([band.height, band.width], dtype=torch.float64).T
+    inner = []
+    for length, side in zip(band.shape, size.unbind(1), strict=True):
+        place = torch.arange(length, dtype=torch.float64)
+        inner.append((place - (side[:, None] - 1) / 2).abs() <= side[:, None] / 4)
+    middle = inner[0][:, :, None] & inner[1][:, None, :]
+    return ~(middle & ~band.mask.cpu()).flatten(1).any(1)
+
+
 def _absent(
-    band: Batch, name: str, few: Tensor, mapped: Tensor, straight: Tensor, there: Tensor, least: int
+    band: Batch,
+    name: str,
+    few: Tensor,
+    hidden: Tensor,
+    mapped: Tensor,
+    straight: Tensor,
+    there: Tensor,
+    least: int,
 ) -> list[tuple[Status, str]]:
     """Status and reason of each galaxy's absence from a band; ``RUNNING`` and nothing where it takes part."""
     found = []
@@ -160,6 +181,8 @@ def _absent(
             text = band.message[k] or status.message
         elif few[k]:
             status, text = Status.TOO_FEW_PIXELS, f"galaxy {identifier}: fewer than {least} good pixels"
+        elif hidden[k]:
+            text = f"galaxy {identifier}: no good pixel in the middle half of its stamp"
         elif not mapped[k]:
             text = f"galaxy {identifier}: its pixels cannot be placed on those of the other bands"
         elif not straight[k]:
