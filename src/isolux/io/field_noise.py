@@ -83,7 +83,7 @@ def sigma_from(
 
 def _read(weight: np.ndarray, kind: str, good: np.ndarray) -> np.ndarray:
     values = np.where(good, weight, 1).astype(np.float64)
-    sigma = {"ivar": lambda w: 1 / np.sqrt(w), "variance": np.sqrt, "sigma": lambda w: w}[kind](values)
+    sigma = values if kind == "sigma" else np.sqrt(values) if kind == "variance" else 1 / np.sqrt(values)
     return np.where(good, sigma, np.nan).astype(np.float32)
 
 
