@@ -30,13 +30,19 @@ def draw(rows, shape=(60, 80)):
 
 def test_three_panels_with_an_ellipse_a_source_in_its_models_colour():
     figure = draw(table(5))
-    assert [axes.get_title() for axes in figure.axes] == ["image", "models", "residual over sky noise, -5 to 5"]
+    assert [axes.get_title() for axes in figure.axes] == [
+        "image",
+        "models",
+        "residual over sky noise, -5 to 5",
+    ]
     ellipses = figure.axes[0].patches
     assert len(ellipses) == 5
     assert ellipses[0].height == 2 * 2 * 0.8 / 0.2  # along the major axis, twice the half-light ellipse
     assert ellipses[0].width == ellipses[0].height / 2
     assert ellipses[0].angle == 30  # from the long axis along y, counter-clockwise
-    assert any(text.get_text() == "sersic 5" and text.get_color() == COLOURS["sersic"] for text in figure.texts)
+    assert any(
+        text.get_text() == "sersic 5" and text.get_color() == COLOURS["sersic"] for text in figure.texts
+    )
 
 
 def test_masked_pixels_are_blank_and_large_fields_are_binned():
