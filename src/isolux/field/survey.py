@@ -24,13 +24,14 @@ from isolux.field.groups import group_sources
 from isolux.field.image import FieldImage
 from isolux.field.models import MODELS, Model, prefix_of, scene_of
 from isolux.field.options import FieldOptions
-from isolux.field.population import population_columns, population_priors
+from isolux.field.population import SIZE_DEX, Sizes, learn_sizes, population_columns, population_priors
 from isolux.field.shapes import joined, shape_jobs
 from isolux.field.stars import psf_from_stars, star_likeness
 from isolux.field.wings import with_wings
 from isolux.nonparametric import Shapes
 from isolux.priors import Prior
 from isolux.psf_model import PsfModel
+from isolux.status import Flag
 
 STAR = 0.9
 """Likeness to a star above which a source is one until it has been fitted as something else."""
@@ -48,6 +49,8 @@ FAINT = 0.05
 """A stamp reaches out to where a fitted galaxy is so bright, in standard deviations of the sky's noise a pixel."""
 MOST_GROWN = 4.0
 """How many times larger than at first a stamp may become."""
+TELLING = 20.0
+"""Signal-to-noise from which a galaxy tells how large those of its field are."""
 FOREIGN = 0.3
 """Part of a source's detected light that is of others outside its group, above which it is fitted once more."""
 FAR_OFF = 4.0
@@ -200,6 +203,7 @@ def measure_sources(
         drawn = [way.believable(k, f) for k, f in enumerate(baseline)]
         sheet = way.again(sheet.with_models(drawn), reach, baseline, drawn)
         sheet = sheet.with_sky()
+        way.learn(baseline)
         need = np.array([way.need(k, f, reach[k]) for k, f in enumerate(baseline)])
         fits = way.every_model(sheet, need, baseline, drawn)
         clock.stop("all models")
@@ -265,6 +269,7 @@ class _Way:
         count = range(len(self.found))
         self.flux = np.nan_to_num(np.array(self.found.flux, float))
         self.size = np.nan_to_num(np.array(self.found.half_light_radius, float))
+        self.sizes: Sizes | None = None
         self.known = [starts.from_detection(self.found, k, self.blur, zero_point) for k in count]
 
     def baseline(self, sheet: Sheet, reach: np.ndarray) -> list[Fitted]:
@@ -379,10 +384,32 @@ class _Way:
 
     def _columns(self, cutout: Cutout, models: Sequence[Model]) -> dict[str, float]:
         """Numbers of the priors."""
-        sizes = [self.known[number]["effective_radius"] for number in cutout.members]
+        sizes = [self.expected_size(number) for number in cutout.members]
         noise = self.sky_noise(cutout.members[0])
         signal = max(float(np.nan_to_num(self.found.snr[k])) for k in cutout.members)
-        return dict(population_columns(models, sizes, noise, signal, 0.4 * cutout.side))
+        dex = SIZE_DEX if self.sizes is None else self.sizes.dex
+        return dict(population_columns(models, sizes, noise, signal, 0.4 * cutout.side, dex))
+
+    def expected_size(self, k: int) -> float:
+        """Half-light radius in pixels that a source is expected to have."""
+        if self.sizes is None:
+            return self.known[k]["effective_radius"]
+        magnitude = self.field.zero_point - 2.5 * math.log10(max(float(self.flux[k]), 1e-300))
+        return self.sizes.radius(magnitude)
+
+    def learn(self, baseline: Sequence[Fitted]) -> None:
+        """How sizes go with magnitudes among the galaxies of this field that are bright enough to tell."""
+        bright = [
+            k
+            for k, fitted in enumerate(baseline)
+            if fitted.model.name == "sersic"
+            and self.found.snr[k] > TELLING
+            and is_meant(fitted, self.limits(k))
+            and Flag.AT_BOUND not in fitted.flags
+        ]
+        magnitude = np.array([baseline[k].values["sersic.magnitude"] for k in bright])
+        radius = np.array([baseline[k].values["sersic.effective_radius"] for k in bright])
+        self.sizes = learn_sizes(magnitude, radius)
 
     def sky_noise(self, k: int) -> float:
         """Noise of a pixel of sky where a source is."""
