@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from isolux.errors import FitWarning, InputError
+from isolux.field.band_book import InBands
 from isolux.field.band_columns import band_columns
-from isolux.field.bands import InBands, measure_bands
+from isolux.field.bands import measure_bands
 from isolux.field.catalogue import add, catalogue
 from isolux.field.image import FieldImage
 from isolux.field.options import FieldOptions

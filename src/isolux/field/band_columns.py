@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from isolux.field.bands import InBands
+from isolux.field.band_book import InBands
 from isolux.field.catalogue import Column
 
 UNITS = {"effective_radius": "arcsec", "scale_radius": "arcsec", "position_angle": "deg"}

@@ -17,26 +17,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from isolux.bands import BandsResult, fit_bands
-from isolux.bands.grids import from_wcs
 from isolux.batch import Batch
 from isolux.crowd import Crowd
 from isolux.errors import InputError
 from isolux.field import starts
-from isolux.field.cutouts import Cutout, Drawn, Sheet, cut, psf_radius
-from isolux.field.detect import Detections, DetectOptions, detect
+from isolux.field.band_book import Book, InBands
+from isolux.field.band_view import View
+from isolux.field.cutouts import Cutout, cut, psf_radius
 from isolux.field.fitting import do, draw_member
 from isolux.field.image import FieldImage
 from isolux.field.models import MODELS, Model, prefix_of, scene_of
-from isolux.field.stars import psf_from_stars
 from isolux.field.survey import Measured
-from isolux.field.wings import with_wings
 from isolux.parameters import Column, Fixed, Free
 from isolux.psf_model import PsfModel
 from isolux.scene import Scene
-from isolux.status import Flag, Status
 
 FREE_SIGNAL = 15.0
 """Signal-to-noise in the first band below which structure is held."""
@@ -44,52 +40,6 @@ REACH = 5.0
 """Pixels over which two grids are compared."""
 BATCH_PIXELS = 1 << 20
 Progress = Callable[[str, int, int], object]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class InBands:
-    """The sources of a field in several bands.
-
-    Attributes
-    ----------
-    bands : tuple of str
-        The first is the one that sources were detected in.
-    magnitude, magnitude_err : numpy.ndarray
-        (source, band): total AB magnitudes; NaN where a band does not show the source.
-    covariance : numpy.ndarray
-        (source, band, band): of the magnitudes.
-    structure : dict
-        By the parameter's full name, (source, 2): values and errors in the first band's pixels.
-    by_band : dict
-        By the parameter's full name, (source, band): what varies with wavelength, in each band's own pixels.
-    status : tuple of Status
-        Why the fit of each source ended.
-    flags : tuple of Flag
-        Remarks.
-    held : numpy.ndarray
-        (source,) of bool: structure was not fitted.
-    present : numpy.ndarray
-        (source, band) of bool: which bands took part.
-    fields, psf, sheets : dict
-        By band.
-    remarks : tuple of str
-        What the user should know.
-    """
-
-    bands: tuple[str, ...]
-    magnitude: np.ndarray
-    magnitude_err: np.ndarray
-    covariance: np.ndarray
-    structure: dict[str, np.ndarray]
-    by_band: dict[str, np.ndarray]
-    status: tuple[Status, ...]
-    flags: tuple[Flag, ...]
-    held: np.ndarray
-    present: np.ndarray
-    fields: dict[str, FieldImage]
-    psf: dict[str, PsfModel | None]
-    sheets: dict[str, Sheet]
-    remarks: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -215,7 +165,7 @@ def measure_bands(
     views, remarks = {}, []
     for band, field in others.items():
         tell(f"sky and PSF of {band}", 0, 1)
-        views[band] = _View.of(measured, band, field, (psf or {}).get(band))
+        views[band] = View.of(measured, band, field, (psf or {}).get(band))
         remarks += views[band].remarks
     if not any(view.inside.any() for view in views.values()) and len(measured):
         raise InputError("no source of the first band is on the images of the others", list(others))
@@ -223,15 +173,15 @@ def measure_bands(
     known = wavelengths if all(math.isfinite(w) for w in wavelengths.values()) else None
     if degrees and known is None:
         raise InputError("wavelengths of all bands are needed for polynomials", wavelengths)
-    book = _Book(measured, first, tuple(others))
+    book = Book(measured, first, tuple(others))
     with Crowd(do, measured.options.workers or cores) as crowd:
         for round_ in range(2):
             done = 0
             jobs = _jobs(measured, first, views, degrees, known, math.inf if hold else FREE_SIGNAL)
             for job, (result, images) in crowd.map(jobs):
-                book.take(job, result)
+                book.take(job.groups, job.models, job.held, result)
                 for band, view in views.items():
-                    view.keep(job, result, images[band], band)
+                    view.keep(job.groups, result, images[band], band)
                 done += sum(len(group) for group in job.groups)
                 tell(f"fitting {1 + len(others)} bands, round {round_ + 1} of 2", done, len(measured))
             for view in views.values():
@@ -239,87 +189,10 @@ def measure_bands(
     return book.closed(measured, views, known, tuple(remarks))
 
 
-class _View:
-    """A further band."""
-
-    def __init__(
-        self,
-        field: FieldImage,
-        x: np.ndarray,
-        y: np.ndarray,
-        maps: np.ndarray,
-        sheet: Sheet,
-        remarks: list[str],
-    ) -> None:
-        self.field, self.x, self.y, self.maps, self.sheet, self.remarks = field, x, y, maps, sheet, remarks
-        self.drawn: list[Drawn | None] = [None] * len(x)
-        self.cutouts: dict[tuple[int, ...], Cutout] = {}
-        rows, columns = field.shape
-        self.inside = (x > -0.5) & (x < columns - 0.5) & (y > -0.5) & (y < rows - 0.5)
-        self.scale = np.sqrt(np.abs(np.linalg.det(maps[:, :, :2]))) if len(maps) else np.ones(0)
-
-    @classmethod
-    def of(cls, measured: Measured, band: str, field: FieldImage, psf: PsfModel | None) -> _View:
-        """Where the sources are in a band, its sky, its noise and its PSF."""
-        maps = grids_between(measured.field, field, measured.detections.x, measured.detections.y, band)
-        place = np.stack([measured.detections.x, measured.detections.y, np.ones(len(maps))], 1)
-        x, y = np.einsum("sij,sj->si", maps, place).T if len(maps) else np.zeros((2, 0))
-        own = detect(field, DetectOptions(threshold=measured.options.threshold))
-        remarks = [f"{band}: {remark}" for remark in own.remarks]
-        if psf is None:
-            psf = with_wings(psf_from_stars(field, own))
-            remarks += [f"{band}: {remark}" for remark in psf.remarks]
-        found = Detections.at(field, x, y, background=own.background, segmentation=own.segmentation)
-        sigma = own.background.rms if field.sigma is None else field.sigma
-        sheet = Sheet.of(field, own.background.level, sigma, found.segmentation, psf, len(found))
-        return cls(field, x, y, maps, sheet, remarks)
-
-    def cutout(self, members: Sequence[int], need: np.ndarray, largest: int) -> Cutout:
-        """The stamp of a group."""
-        own = cut(members, np.nan_to_num(self.x), np.nan_to_num(self.y), need * self.scale, largest)
-        self.cutouts[tuple(members)] = own
-        return own
-
-    def keep(self, job: BandsJob, result: BandsResult, images: Sequence[np.ndarray], band: str) -> None:
-        """Take in the models of a job."""
-        present = result.present[:, list(result.bands).index(band)].tolist()
-        for row, group in enumerate(job.groups):
-            own = self.cutouts[group]
-            for k, source in enumerate(group):
-                good = present[row] and result.bands[band].status[row].fitted
-                self.drawn[source] = Drawn(own.left, own.bottom, images[k][row]) if good else None
-
-    def subtract(self) -> None:
-        """Put the models of all sources on the sheet."""
-        self.sheet = self.sheet.with_models(self.drawn)
-
-
-def grids_between(one: FieldImage, two: FieldImage, x: np.ndarray, y: np.ndarray, band: str) -> np.ndarray:
-    """How the pixels of two images lie around some places: (source, 2, 3), x' = M (x, y) + t, M and t side by side.
-
-    Raises
-    ------
-    InputError
-        If nothing says so: no WCS, and images of different shapes.
-    """
-    if one.wcs is None or two.wcs is None:
-        if one.shape != two.shape:
-            raise InputError(
-                f"band {band}: without a WCS in both images they must have one grid",
-                two.shape,
-                f"{one.shape}",
-            )
-        return np.broadcast_to(np.eye(2, 3), (len(x), 2, 3)).copy()
-    if one.shape == two.shape and one.wcs.wcs.compare(two.wcs.wcs, tolerance=1e-12):
-        return np.broadcast_to(np.eye(2, 3), (len(x), 2, 3)).copy()
-    places = np.stack([x, y], 1)
-    return np.array([from_wcs(one.wcs, two.wcs, place, REACH) for place in places]).reshape(-1, 2, 3)
-
-
 def _jobs(
     measured: Measured,
     first: str,
-    views: Mapping[str, _View],
+    views: Mapping[str, View],
     degrees: Mapping[str, int] | None,
     wavelengths: Mapping[str, float] | None,
     least: float,
@@ -364,7 +237,7 @@ def _jobs(
 def _job(
     measured: Measured,
     first: str,
-    views: Mapping[str, _View],
+    views: Mapping[str, View],
     groups: tuple[tuple[int, ...], ...],
     models: tuple[Model, ...],
     cutouts: Sequence[Sequence[Cutout]],
@@ -401,100 +274,3 @@ def _on_stamps(grid: np.ndarray, home: Cutout, own: Cutout) -> np.ndarray:
     moved = grid.copy()
     moved[:, 2] += grid[:, :2] @ np.array([home.left, home.bottom]) - np.array([own.left, own.bottom])
     return moved
-
-
-class _Book:
-    """Collects what the fits say of each source."""
-
-    def __init__(self, measured: Measured, first: str, others: tuple[str, ...]) -> None:
-        count, self.bands = len(measured), (first, *others)
-        shape = (count, len(self.bands))
-        self.magnitude = np.full(shape, np.nan)
-        self.covariance = np.full((*shape, len(self.bands)), np.nan)
-        self.structure: dict[str, np.ndarray] = {}
-        self.by_band: dict[str, np.ndarray] = {}
-        self.status = [Status.FAILED] * count
-        self.flags = [Flag(0)] * count
-        self.held, self.present = np.zeros(count, bool), np.zeros(shape, bool)
-
-    def take(self, job: BandsJob, result: BandsResult) -> None:
-        """Take in the fits of a job."""
-        for k, model in enumerate(job.models):
-            sources = [group[k] for group in job.groups]
-            magnitude, covariance = total_magnitudes(result, prefix_of(job.models, k), model, self.bands)
-            self.magnitude[sources], self.covariance[sources] = magnitude, covariance
-            for row, source in enumerate(sources):
-                self.status[source], self.flags[source] = result.status[row], result.flags[row]
-                self.held[source] = job.held
-                self.present[source] = result.present[row].numpy()
-            self._take_structure(result, prefix_of(job.models, k), sources)
-
-    def _take_structure(self, result: BandsResult, prefix: str, sources: list[int]) -> None:
-        for column in next(iter(result.bands.values())).columns:
-            component, short = column.name.split(".", 1)
-            if not component.startswith(prefix) or short in ("magnitude", "level", "x", "y", "boxiness"):
-                continue
-            name = f"{component.removeprefix(prefix)}.{short}"
-            joint = [c.name for c in result.joint.columns]
-            if column.name in joint:
-                pair = np.stack([result[column.name].numpy(), result.error(column.name).numpy()], 1)
-                self.structure.setdefault(name, np.full((len(self.status), 2), np.nan))[sources] = pair
-            else:
-                each = np.stack([result.bands[band][column.name].numpy() for band in self.bands], 1)
-                self.by_band.setdefault(name, np.full(self.magnitude.shape, np.nan))[sources] = each
-
-    def closed(
-        self,
-        measured: Measured,
-        views: Mapping[str, _View],
-        wavelengths: Mapping[str, float] | None,
-        remarks: tuple[str, ...],
-    ) -> InBands:
-        """All that was collected."""
-        first = self.bands[0]
-        magnitude = np.where(self.present, self.magnitude, np.nan)
-        variance = np.diagonal(self.covariance, axis1=1, axis2=2)
-        return InBands(
-            self.bands,
-            magnitude,
-            np.where(self.present, np.sqrt(np.where(variance >= 0, variance, np.nan)), np.nan),
-            self.covariance,
-            self.structure,
-            self.by_band,
-            tuple(self.status),
-            tuple(self.flags),
-            self.held,
-            self.present,
-            {first: measured.field} | {band: view.field for band, view in views.items()},
-            {first: measured.psf} | {band: view.sheet.psf for band, view in views.items()},
-            {first: measured.sheet} | {band: view.sheet for band, view in views.items()},
-            remarks,
-        )
-
-
-def total_magnitudes(
-    result: BandsResult, prefix: str, model: Model, bands: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Total magnitudes (galaxy, band) of one member, and their covariance (galaxy, band, band).
-
-    The total's slope by a component's magnitude is the component's part of the light in that band.
-    """
-    names = [column.name for column in result.joint.columns]
-    parts = [[names.index(f"{prefix}{c}.magnitude_{band}") for c in model.components] for band in bands]
-    each = result.joint.values[:, parts].double()  # (galaxy, band, component)
-    flux = 10 ** (-0.4 * (each - each.amin(2, keepdim=True)))
-    total = each.amin(2) - 2.5 * torch.log10(flux.sum(2))
-    share = torch.nan_to_num(flux / flux.sum(2, keepdim=True))
-    if result.joint.covariance is None:
-        return total.numpy(), np.full((*total.shape, len(bands)), np.nan)
-    flat = [column for part in parts for column in part]
-    matrix = torch.nan_to_num(result.joint.covariance[:, flat][:, :, flat].double())
-    slope = torch.zeros(len(total), len(bands), len(flat), dtype=torch.float64)
-    for b in range(len(bands)):
-        width = len(model.components)
-        slope[:, b, b * width : (b + 1) * width] = share[:, b]
-    covariance = slope @ matrix @ slope.transpose(1, 2)
-    missing = torch.isnan(torch.diagonal(result.joint.covariance, dim1=1, dim2=2)[:, flat])
-    lost = missing.unflatten(1, (len(bands), -1)).any(2)
-    covariance = torch.where(lost[:, :, None] | lost[:, None, :], torch.nan, covariance)
-    return total.numpy(), covariance.numpy()

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
+from isolux.crowd import Crowd
 from isolux.field.cutouts import Cutout, Drawn, Sheet
+from isolux.field.detect import Detections
+from isolux.field.expected import Expected
 from isolux.nonparametric import COLUMNS, ShapeFlag, Shapes, measure_shapes
 
 NAMES = [column.name for column in COLUMNS]
@@ -121,3 +125,24 @@ def joined(count: int, answers: Sequence[tuple[ShapeJob, Shapes]], zero_point: f
             flags[k] = flag
     number = torch.full((count,), 1.0, dtype=torch.float64)
     return Shapes(values, errors, tuple(flags), number * zero_point, number * scale)
+
+
+def measure_all(
+    crowd: Crowd[Any, Any],
+    sheet: Sheet,
+    cutouts: Sequence[Cutout],
+    drawn: Sequence[Drawn | None],
+    found: Detections,
+    expected: Expected,
+    tell: Callable[[str, int, int], object],
+) -> Shapes:
+    """The shapes of all sources, a cutout each; the models in the sheet are those of ``drawn``."""
+    count, done = len(found), 0
+    angle = np.nan_to_num(found.theta)
+    ellipses = {"x": found.x, "y": found.y, "axis_ratio": expected.ratio, "position_angle": angle}
+    answers = []
+    for job, answer in crowd.map(shape_jobs(sheet, cutouts, drawn, ellipses, 2 * expected.half_width)):
+        answers.append((job, answer))
+        done += len(job.sources)
+        tell("measuring shapes", done, count)
+    return joined(count, answers, sheet.field.zero_point, sheet.field.pixel_scale)
