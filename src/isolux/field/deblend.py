@@ -13,6 +13,9 @@ from scipy import ndimage
 
 from isolux.field.extract import Extracted, room
 
+STANDS_OUT = 2.0
+"""Standard deviations of the lightly filtered image by which a peak must rise above the saddle to a higher one: with
+2.4 a twentieth of true pairs at one effective radius is lost, with 1 twice as many galaxies are torn apart."""
 CLEAR = 1.5
 """How many times the threshold a peak in the sharper image has at least."""
 
@@ -60,6 +63,66 @@ def divided(found: Extracted, sharp: Extracted, image: np.ndarray, contrast: flo
             labels[box][inside & (nearest == piece)] = number
             flags[number] = found.table["flag"][label - 1] | sep.OBJ_MERGED
     return measured(image, labels, flags, found.remarks)
+
+
+def rejoined(found: Extracted, image: np.ndarray, smooth: np.ndarray, sigma: np.ndarray) -> Extracted:
+    """Sources that are but noise on a larger one made part of it again.
+
+    Two that touch are one unless the lower peak rises above the saddle between them, the highest place on their
+    border, by ``STANDS_OUT`` standard deviations. The plateau of a bright galaxy has many peaks of noise.
+
+    Parameters
+    ----------
+    found : Extracted
+        The sources.
+    image : numpy.ndarray
+        (y, x): above the sky.
+    smooth, sigma : numpy.ndarray
+        (y, x): the image lightly filtered, and its standard deviation there, photons included.
+    """
+    labels = found.segmentation
+    pairs, saddles = borders(labels, smooth)
+    if not len(pairs):
+        return found
+    peak = ndimage.maximum(smooth, labels, np.arange(len(found) + 1))
+    at = ndimage.maximum_position(smooth, labels, np.arange(1, len(found) + 1))
+    spread = np.r_[0.0, sigma[tuple(np.array(at).T)]]
+    root = np.arange(len(found) + 1)
+
+    def owner(k: int) -> int:
+        while root[k] != k:
+            k = int(root[k])
+        return k
+
+    for (one, two), saddle in zip(pairs.tolist(), saddles.tolist(), strict=True):
+        high, low = sorted((owner(one), owner(two)), key=lambda k: -peak[k])
+        if high != low and peak[low] - saddle < STANDS_OUT * spread[low]:
+            root[low] = high
+    final = np.array([owner(k) for k in range(len(root))])
+    if (final == np.arange(len(root))).all():
+        return found
+    flags = np.zeros(len(root), np.int16)
+    flags[1:] = found.table["flag"]
+    return measured(image, final[labels].astype(np.int32), flags, found.remarks)
+
+
+def borders(labels: np.ndarray, smooth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs (pair, 2) of labels that touch, and the saddle between them; the highest first."""
+    pieces = []
+    for one, two in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:])):
+        a, b = labels[one], labels[two]
+        there = (a != b) & (a > 0) & (b > 0)
+        low = np.minimum(smooth[one][there], smooth[two][there])
+        pieces.append(np.stack([np.minimum(a, b)[there], np.maximum(a, b)[there], low], 1))
+    touching = np.concatenate(pieces)
+    order = np.lexsort((-touching[:, 2], touching[:, 1], touching[:, 0]))
+    touching = touching[order]
+    first = (
+        np.r_[True, (np.diff(touching[:, :2], axis=0) != 0).any(1)] if len(touching) else np.zeros(0, bool)
+    )
+    kept = touching[first]
+    kept = kept[np.argsort(-kept[:, 2], kind="stable")]
+    return kept[:, :2].astype(np.int64), kept[:, 2]
 
 
 def measured(image: np.ndarray, labels: np.ndarray, flags: np.ndarray, remarks: tuple[str, ...]) -> Extracted:

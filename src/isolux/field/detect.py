@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from isolux.errors import InputError
 from isolux.field.background import BOX, Background, measure_background, unit_of
-from isolux.field.deblend import divided
+from isolux.field.deblend import divided, rejoined
 from isolux.field.extract import Extracted, extract, filtered_noise, gaussian_kernel, without_holes
 from isolux.field.forced import measure_at
 from isolux.field.image import FieldImage
@@ -243,6 +243,10 @@ def detect(
             (factor, _extracted(image, noise, bad, options.threshold * factor, kernel, part, options))
         )
     found, factor = divided(runs[0][1], runs[1][1], image, options.deblend_contrast), runs[0][0]
+    smooth = ndimage.convolve(image, kernel, mode="constant")
+    photons = np.maximum(smooth, 0) / scaled.gain if scaled.gain > 0 else 0.0
+    spread = runs[1][0] * np.sqrt(np.sum(kernel**2) * (noise**2 + photons))
+    found = rejoined(found, image, smooth, spread)
     tell(f"shapes of {len(found)} sources")
     columns = shapes_of(scaled, image, noise, found, fwhm)
     remarks = found.remarks
