@@ -38,6 +38,12 @@ def test_what_ends_its_process_twice_is_given_up():
     assert crowd.processes == [None, None]
 
 
+def test_what_is_given_up_may_have_an_answer():
+    with Crowd(root, 2, lambda item, how: -item if "SIGKILL" in how else 0.0) as crowd:
+        found = dict(crowd.map([1.0, 13.0, 9.0]))
+    assert found == {1.0: 1.0, 13.0: -13.0, 9.0: 3.0}
+
+
 def test_items_are_taken_when_they_can_be_done():
     taken = []
 

@@ -107,10 +107,17 @@ class Crowd(Generic[Item, Answer]):
         From one item to its answer; must be importable by its name.
     count : int
         Processes; with one or none the work is done in this process.
+    given_up : callable, optional
+        From an item that ended its processes twice, and how, to an answer in place of the function's.
     """
 
-    def __init__(self, function: Callable[[Item], Answer], count: int) -> None:
-        self.function, self.count = function, count
+    def __init__(
+        self,
+        function: Callable[[Item], Answer],
+        count: int,
+        given_up: Callable[[Item, str], Answer] | None = None,
+    ) -> None:
+        self.function, self.count, self.given_up = function, count, given_up
         self.content = pickle.dumps(function)
         self.processes: list[Process | None] = [None] * count
 
@@ -129,7 +136,7 @@ class Crowd(Generic[Item, Answer]):
         Raises
         ------
         Lost
-            If an item ended its processes twice.
+            If an item ended its processes twice, and nothing says what to do then.
         Exception
             What the function raises.
         """
@@ -194,6 +201,8 @@ class Crowd(Generic[Item, Answer]):
                 last = error
                 process.end()
                 self.processes[place] = None
+        if self.given_up is not None and last is not None:
+            return self.given_up(item, str(last))
         raise last or Lost("no process")
 
 

@@ -7,6 +7,7 @@ import pytest
 from astropy.table import Table
 from astropy.wcs import WCS
 
+from isolux import Batch
 from isolux.errors import InputError
 from isolux.field.catalogue import catalogue, sky_angles
 from isolux.field.image import FieldImage
@@ -215,3 +216,26 @@ def test_options_out_of_range(wrong, words):
         FieldOptions(**wrong)
     with pytest.raises(InputError, match="did you mean 'threshold'"):
         FieldOptions.from_dict({"treshold": 2})
+
+
+def test_sources_whose_processes_died_have_rows_that_say_so(sky):
+    from isolux.field.fitting import Job
+    from isolux.field.models import MODELS
+    from isolux.field.shapes import ShapeJob
+
+    image = sky.field().data[:96, :96]
+    batch = Batch.from_arrays(np.stack([image, image]), sigma=np.ones((2, 96, 96)), psf=PSF, zero_point=25.0)
+    start = {f"s{k}_point.{axis}": np.array([40.0 + k, 50.0]) for k in (0, 1) for axis in "xy"}
+    job = Job((0, 1), (MODELS["point"], MODELS["point"]), batch, start, {"errors": "covariance"})
+    answer = job.given_up("was ended by SIGKILL")
+    assert len(answer.results) == len(answer.images) == 2
+    for result in answer.results:
+        assert [status.name for status in result.status] == ["FAILED", "FAILED"]
+        assert all("was ended by SIGKILL" in message for message in result.message)
+        assert result.columns[0].name == "point.x"
+    numbers = {"sigma_sky": np.ones(2)}
+    shapes = ShapeJob((3, 5), np.zeros((2, 2)), *[np.zeros((2, 9, 9))] * 3, numbers).given_up(
+        "was ended by SIGKILL"
+    )
+    assert len(shapes) == 2
+    assert np.isnan(shapes.values.numpy()).all()

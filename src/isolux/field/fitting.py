@@ -22,7 +22,7 @@ from isolux.batch import Batch
 from isolux.crowd import Crowd
 from isolux.field.cutouts import Cutout, Drawn, Sheet, psf_radius
 from isolux.field.models import Model, member, prefix_of, scene_of
-from isolux.isolate import Workplace, fit_each
+from isolux.isolate import Workplace, failed, fit_each
 from isolux.priors import Prior
 from isolux.renderer import Renderer
 from isolux.result import Result
@@ -135,10 +135,33 @@ class Job:
         images = tuple(draw_member(self.batch, scene, result, self.models, k) for k in every)
         return Answer(results, images)
 
+    def given_up(self, how: str) -> Answer:
+        """Rows that say that the processes which were to fit the batch died."""
+        scene = scene_of(self.models, max(self.batch.shape))
+        rows = [
+            failed(
+                self.batch.select([k]),
+                scene,
+                {name: values[[k]] for name, values in self.start.items()},
+                f"the process that fitted it {how}",
+                **self.options,
+            )
+            for k in range(len(self.batch))
+        ]
+        result = Result.concatenate(rows)
+        results = tuple(member(result, self.batch, self.models, k) for k in range(len(self.models)))
+        blank = np.zeros(tuple(self.batch.image.shape), np.float32)
+        return Answer(results, (blank,) * len(self.models))
+
 
 def do(job: Any) -> Any:
     """What processes do: whatever a job is."""
     return job.answer()
+
+
+def give_up(job: Any, how: str) -> Any:
+    """What becomes of a job that ended its processes."""
+    return job.given_up(how)
 
 
 def draw_member(batch: Batch, scene: Scene, result: Result, models: Sequence[Model], k: int) -> np.ndarray:

@@ -52,6 +52,13 @@ class ShapeJob:
         """Measure them."""
         return measure_shapes(self.image, self.mask, segmentation=self.segmentation, **self.numbers)
 
+    def given_up(self, how: str) -> Shapes:
+        """Rows without numbers, for sources whose processes died."""
+        count = len(self.sources)
+        nothing = torch.full((count, len(COLUMNS)), torch.nan, dtype=torch.float64)
+        one = torch.ones(count, dtype=torch.float64)
+        return Shapes(nothing, nothing.clone(), (ShapeFlag.INVALID,) * count, one, one)
+
 
 def shape_jobs(
     sheet: Sheet,

@@ -18,7 +18,7 @@ from isolux.field.choose import choose
 from isolux.field.cutouts import Drawn, Sheet, cut
 from isolux.field.detect import Detections, DetectOptions, detect
 from isolux.field.expected import Expected
-from isolux.field.fitting import Fitted, Fitter, do
+from isolux.field.fitting import Fitted, Fitter, do, give_up
 from isolux.field.groups import group_sources
 from isolux.field.image import FieldImage
 from isolux.field.models import Model, scene_of
@@ -158,7 +158,7 @@ def measure_sources(
     sigma = found.background.rms if field.sigma is None else field.sigma
     sheet = Sheet.of(field, found.background.level, sigma, found.segmentation, psf, len(found))
     clock.stop("groups")
-    with Crowd(do, options.workers or cores) as crowd:
+    with Crowd(do, options.workers or cores, give_up) as crowd:
         rounds = Rounds(found, star, groups, expected, options, _fitter(crowd, found, options), tell)
         baseline = rounds.baseline(sheet)
         clock.stop("first fits")
