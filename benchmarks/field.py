@@ -62,6 +62,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--surveys", nargs="+", default=["sdss", "euclid"])
     parser.add_argument("--sets", nargs="+", help="names of sets of galaxies; all if left out")
+    parser.add_argument(
+        "--psf", nargs="+", default=["given", "stars"], help="of single profiles: given, stars"
+    )
     parser.add_argument("--results", type=Path, default=HERE / "RESULTS.md")
     parser.add_argument("--no-results", dest="results", action="store_const", const=None)
     return parser.parse_args()

@@ -69,7 +69,7 @@ def draw(shown: Mapping[tuple[str, str], Any]) -> None:
             above.plot(middle, expected, "-", color="black", lw=1, label="bound, isolated galaxies")
             above.set(yscale="log", ylim=(2e-3, 3))
             above.set_title(LABELS[name], fontsize=10)
-            below.set(xlabel=f"true magnitude, {mock.image.band}", ylim=(-2, 52))
+            below.set(xlabel=f"true magnitude, {mock.image.band}", ylim=(-2, 62))
             for axis in (above, below):
                 axis.grid(alpha=0.3)
         axes[2 * row, 0].set_ylabel(f"{survey.upper()}-like\nerror")

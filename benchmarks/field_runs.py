@@ -12,6 +12,7 @@ from pathlib import Path
 
 import field_sextractor
 import numpy as np
+from about import commit
 from field_mocks import Mock
 
 HERE = Path(__file__).resolve().parent
@@ -32,11 +33,14 @@ class Cost:
         Seconds.
     memory : float
         Most megabytes at a time (proportional set size).
+    version : str
+        Of the code: a commit for Isolux.
     """
 
     cpu: float
     wall: float
     memory: float
+    version: str = ""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -144,7 +148,8 @@ def isolux(
     if not (reuse and out.exists() and note.exists()):
         command = [sys.executable, HERE / "codes" / "isolux_field.py", mock.folder, out, ",".join(models)]
         env = {**os.environ, "OMP_NUM_THREADS": "1"}
-        cost = timed([*command, psf, cores, places], env=env)
+        version = commit()
+        cost = dataclasses.replace(timed([*command, psf, cores, places], env=env), version=version)
         note.write_text(json.dumps(dataclasses.asdict(cost)))
     with np.load(out) as f:
         seconds, remarks = json.loads(str(f["seconds"])), json.loads(str(f["remarks"]))
@@ -180,6 +185,7 @@ def sextractor(mock: Mock, model: str, psf: str, reuse: bool, title: str) -> Fou
             timed(command, cwd=folder) for command in field_sextractor.commands(mock, folder, model, psf)
         ]
         total = [sum(c.cpu for c in costs), sum(c.wall for c in costs), max(c.memory for c in costs)]
+        total.append(field_sextractor.version())
         note.write_text(json.dumps(dataclasses.asdict(Cost(*total))))
     columns = field_sextractor.read(folder / "catalogue.fits", mock, model)
     return Found(title, columns, Cost(**json.loads(note.read_text())), {})

@@ -5,6 +5,7 @@ a PSFEx file). Detection is with SExtractor's usual settings. SPHEROID_REFF is t
 axis and angles are from the x axis: `tests/benchmarks/test_field_scores.py` has a bright galaxy that GalSim drew.
 """
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +76,12 @@ def commands(mock: Mock, folder: Path, model: str, psf: str) -> Iterator[list[ob
         (folder / "stars.psf").replace(folder / "field.psf")
     (folder / "wanted.param").write_text("\n".join(WANTED[model]) + "\n")
     yield [COMMAND, "image.fits", *words(mock, {"CATALOG_NAME": "catalogue.fits", "PSF_NAME": "field.psf"})]
+
+
+def version() -> str:
+    """Version of the installed SExtractor."""
+    said = subprocess.run([COMMAND, "--version"], capture_output=True, text=True, check=True).stdout
+    return said.split("version")[-1].split("(")[0].strip()
 
 
 def words(mock: Mock, more: dict[str, object]) -> list[object]:

@@ -78,7 +78,7 @@ def scores(work: Path, options: argparse.Namespace) -> str:
                 stars=None if options.scale > 0.7 else 60,
                 morphology=kind,
             )
-            ways = ("given", "stars") if kind == "sersic" else ("given",)
+            ways = options.psf if kind == "sersic" else ("given",)
             pairs = {psf: both(mock, kind, psf, options) for psf in ways}
             text.append(field_text(mock, kind, pairs))
             shown[survey, kind] = (mock, *pairs["given"])
@@ -95,7 +95,8 @@ dex, the others as differences. Of each code: bias B (median), dispersion D (68 
 without knowing more than the stamp (Cramér-Rao, sky free), and D / bound is of isolated galaxies alone. S is the
 challenge's global score with all factors one; bins and weights of the SDSS-like field are shifted by the difference of
 depths. The best published ones, of single Sérsic profiles in the challenge's own images, are S(re) 0.20, S(q) 0.10 and
-S(n) 0.16.
+S(n) 0.16; what can be reached depends on the signal-to-noise, whose median each bin gives. SExtractor's processor time
+grows with the size of the PSF's image, which is larger where the PSF is given.
 """
 
 
@@ -200,8 +201,8 @@ def cost_table(mock: Mock, pairs: dict[str, tuple[Scored, Scored]]) -> str:
         for one in pair:
             cost, count = one.found.cost, len(one.found)
             numbers = [str(count), f"{cost.cpu:.0f}", f"{cost.cpu / max(count, 1):.3f}", f"{cost.wall:.0f}"]
-            lines.append([f"{one.found.title}, PSF {psf}", *numbers, f"{cost.memory:.0f}"])
-    header = ["code", "sources", "CPU s", "CPU s a source", "wall s", "peak memory, MB"]
+            lines.append([f"{one.found.title}, PSF {psf}", *numbers, f"{cost.memory:.0f}", cost.version])
+    header = ["code", "sources", "CPU s", "CPU s a source", "wall s", "peak memory, MB", "commit or version"]
     return markdown(header, lines)
 
 
