@@ -7,7 +7,7 @@ is then often a cusp with wings as wide as the stamp, a magnitude too bright. So
     log10 r_e         Gaussian about the sizes of the field's own brighter galaxies, continued to fainter ones as
                       log10 r_e = a + b m, 1.3 times as wide as they scatter about it; where there are too few of
                       them, about the size that was detected (the PSF taken off), 0.4 wide
-    q                 Gaussian about 0.65, 0.3 wide
+    q                 Gaussian about 0.65, 0.3 wide; of bulges about 0.75, 0.2 wide
     the sky           Gaussian about the measured background, 0.02 of the noise a pixel wide
 
 are further residuals. They weigh as much as an error of those widths would; from a signal-to-noise of 50 on they are
@@ -30,6 +30,7 @@ from isolux.priors import GaussianPrior, LogNormalPrior, Prior
 INDEX = (1.5, 0.35)
 SIZE_DEX = 0.4
 RATIO = (0.65, 0.3)
+BULGE_RATIO = (0.75, 0.2)
 BULGE, BULGE_DEX = 0.4, 0.5
 """Half-light radius of a bulge over that of its galaxy."""
 SKY, BRIGHT = 0.02, 30.0
@@ -65,6 +66,7 @@ def population_priors(models: Sequence[Model]) -> tuple[Prior, ...]:
                     LogNormalPrior(f"{full}.scale_radius", Column(f"{prefix}scale"), Column(SIZE_WIDTH))
                 )
             elif name == "bulge":
+                priors.append(GaussianPrior(f"{full}.axis_ratio", *BULGE_RATIO))
                 priors.append(LogNormalPrior(f"{full}.effective_radius", Column(f"{prefix}bulge"), BULGE_DEX))
     return tuple(priors)
 
