@@ -34,7 +34,7 @@ def main() -> None:
         for part in options.parts:
             text = PARTS[part](work, options)
             head = f"Command: `python benchmarks/field.py --parts {part}{small(options)}`; {datetime.date.today()}, "
-            head += f"Isolux at commit {commit()}, {processor()}."
+            head += f"written at commit {commit()}, {processor()}."
             title, _, rest = text.strip().partition("\n")
             whole = f"{title}\n\n{head}\n{rest}"
             print(whole)

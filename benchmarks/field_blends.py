@@ -20,7 +20,7 @@ TEXT = """
 Pairs of single Sérsic galaxies of {bright:.1f} to {faint:.1f} mag, Euclid-VIS-like, drawn by GalSim, {pairs} pairs at
 each separation, in half-light radii of the larger one; PSF given. "Both found": share of pairs taken apart by the
 detection. "Positions given": fitted at the true places, where detection has no part. Pulls are (fitted - true) / error.
-Dispersions are those of the field tables.
+Dispersions are those of the field tables. Isolux at commit {versions}.
 """
 
 
@@ -29,7 +29,7 @@ def blends(work: Path, options: argparse.Namespace) -> str:
     pairs = max(8, round(PAIRS * options.scale**2))
     limits = {"bright": 18.2, "faint": 22.2}
     side = int(np.ceil(np.sqrt(pairs))) * CELL
-    lines = []
+    lines, versions = [], {}
     for separation in SEPARATIONS:
         mock = kept(
             work / f"pairs-{separation}",
@@ -48,10 +48,13 @@ def blends(work: Path, options: argparse.Namespace) -> str:
         run = (["sersic"], "given", options.cores, reuse)
         codes = [isolux(mock, *run, "Isolux"), isolux(mock, *run, "Isolux, positions given", "true")]
         codes.append(sextractor(mock, "sersic", "given", again, "SExtractor"))
+        versions |= {found.cost.version: 1 for found in codes[:2]}
         lines += [line_of(mock, separation, found) for found in codes]
     header = ["separation", "code", "both found", "galaxies"]
     header += [f"pull {n}" for n in ("x", *NAMES[1:])] + [f"D({n}), outliers" for n in NAMES[1:4]]
-    return TEXT.format(pairs=pairs, **limits) + "\n" + markdown(header, lines)
+    return (
+        TEXT.format(pairs=pairs, versions=" and ".join(versions), **limits) + "\n" + markdown(header, lines)
+    )
 
 
 def line_of(mock: Mock, separation: float, found: Found) -> list[str]:

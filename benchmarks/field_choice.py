@@ -26,6 +26,7 @@ TEXT = """
 6 mag, half-light radii log-uniform from 0.3 to 3 widths (FWHM) of the PSF. Sérsic indices of the third kind are 0.5 to
 0.7 or 1.8 to 5; bulges hold 20 to 60 % of the light at 0.1 to 0.4 of the disc's half-light radius; points in galaxies
 15 to 50 %. Isolux with all its models, PSF given. Numbers are per cent of the sources of a kind that were found.
+Isolux at commit {version}.
 """
 
 
@@ -57,7 +58,7 @@ def choices(work: Path, options: argparse.Namespace) -> str:
         0.7 * mock.fwhm,
     )
     chosen = found.rows(place)["model"]
-    return TEXT.format(count=each) + matrices(mock, chosen, lone & (place >= 0))
+    return TEXT.format(count=each, version=found.cost.version) + matrices(mock, chosen, lone & (place >= 0))
 
 
 def kinds(made: MockField, each: int, seed: int) -> Truth:

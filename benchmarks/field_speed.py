@@ -13,6 +13,7 @@ TEXT = """
 
 {side} x {side} pixels, Euclid-VIS-like, {galaxies} galaxies to 25 mag and {stars} stars, PSF from the field's stars.
 Isolux with all its models, on {cores} cores; SExtractor (one Sérsic model, PSF from PSFEx) on one.
+Isolux at commit {version}.
 """
 
 
@@ -43,7 +44,8 @@ def speed(work: Path, options: argparse.Namespace) -> str:
     steps = [[name, f"{seconds:.1f}"] for name, seconds in found.seconds.items()]
     steps.append(["start, reading and writing", f"{found.cost.wall - sum(found.seconds.values()):.1f}"])
     stars = int((~mock.galaxies).sum())
-    text = TEXT.format(side=side, galaxies=galaxies, stars=stars, cores=options.cores)
+    about = {"galaxies": galaxies, "stars": stars, "cores": options.cores, "version": found.cost.version}
+    text = TEXT.format(side=side, **about)
     return "\n\n".join(
         [text, markdown(header, lines), "Where Isolux's time goes:", markdown(["step", "wall s"], steps)]
     )

@@ -96,7 +96,8 @@ without knowing more than the stamp (Cramér-Rao, sky free), and D / bound is of
 challenge's global score with all factors one; bins and weights of the SDSS-like field are shifted by the difference of
 depths. The best published ones, of single Sérsic profiles in the challenge's own images, are S(re) 0.20, S(q) 0.10 and
 S(n) 0.16; what can be reached depends on the signal-to-noise, whose median each bin gives. SExtractor's processor time
-grows with the size of the PSF's image, which is larger where the PSF is given.
+grows with the size of the PSF's image, which is larger where the PSF is given. Others used the machine too: compare
+processor seconds, not wall seconds.
 """
 
 
