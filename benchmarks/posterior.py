@@ -25,6 +25,7 @@ import numpy as np
 import tables
 import torch
 from about import commit, processor
+from coverage_report import HEADS
 
 import isolux
 from isolux import Flag, FlatSky, Free, GaussianPrior, LogNormalPrior, Sampler, Scene, Sersic, UniformPrior
@@ -37,16 +38,6 @@ PSF = moffat_psf(3.0, 3.5, 25)
 MIDDLE = (SIZE - 1) / 2
 RANKS, BINS = 99, 20
 AT_ONCE = 20
-HEADS = {
-    "galaxy.x": "x",
-    "galaxy.y": "y",
-    "galaxy.magnitude": "mag",
-    "galaxy.effective_radius": "r_e",
-    "galaxy.sersic_index": "n",
-    "galaxy.axis_ratio": "q",
-    "galaxy.position_angle": "PA",
-    "sky.level": "sky",
-}
 PRIORS = (
     GaussianPrior("galaxy.x", MIDDLE, 0.5),
     GaussianPrior("galaxy.y", MIDDLE, 0.5),

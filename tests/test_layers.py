@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "isolux"
 LAYERS = {
     0: "types errors status",
-    1: "crowd noise stamp undersampling batch parameters ties parameter_map geometry result",
+    1: "crowd sky noise stamp undersampling batch parameters ties parameter_map geometry result",
     2: "solve profiles psf core psf_model",
     3: "radial renderer scene loss priors likelihood derived",
     4: "apertures growth moments source guess start fate correlated posterior bootstrap information uncertainty "

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import torch
 
+from isolux.sky import on_sky
 from isolux.status import Flag, Status, sentence
 from isolux.types import PerGalaxy, Tensor, Values
 
@@ -391,25 +392,8 @@ def _sky_columns(result: Result) -> list[CatalogueColumn]:
 
 
 def _on_sky(wcs: Any, x: float, y: float, angle: float) -> tuple[float, float, float]:
-    """Right ascension and declination of a pixel, and the position angle there, east of north."""
+    """Right ascension, declination and position angle of one galaxy; NaN without a WCS or a place."""
     if wcs is None or not np.isfinite([x, y, angle]).all():
         return math.nan, math.nan, math.nan
-    step = 0.5 * np.array([-math.sin(math.radians(angle)), math.cos(math.radians(angle))])
-    sky = _icrs(wcs, np.array([x, y]) + np.array([[0.0], [-1.0], [1.0]]) * step)
-    east = (sky[2, 0] - sky[1, 0] + 180) % 360 - 180
-    north = sky[2, 1] - sky[1, 1]
-    pa = math.degrees(math.atan2(east * math.cos(math.radians(sky[0, 1])), north))
-    return sky[0, 0], sky[0, 1], 90 - (90 - pa) % 180
-
-
-def _icrs(wcs: Any, points: np.ndarray) -> np.ndarray:
-    """Right ascension and declination (point, 2) in degrees of pixel positions (point, 2)."""
-    world = wcs.all_pix2world(points, 0)[:, [wcs.wcs.lng, wcs.wcs.lat]]
-    modern = wcs.wcs.radesys in ("", "ICRS") or (wcs.wcs.radesys == "FK5" and wcs.wcs.equinox in (0, 2000))
-    if wcs.wcs.lngtyp.strip() == "RA" and modern:
-        return world
-    from astropy.coordinates import SkyCoord
-    from astropy.wcs.utils import wcs_to_celestial_frame
-
-    sky = SkyCoord(world[:, 0], world[:, 1], unit="deg", frame=wcs_to_celestial_frame(wcs)).icrs
-    return np.stack([sky.ra.deg, sky.dec.deg], 1)
+    ra, dec, pa = on_sky(wcs, np.array([x]), np.array([y]), np.array([angle]))
+    return float(ra[0]), float(dec[0]), float(pa[0])

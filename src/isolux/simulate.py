@@ -22,10 +22,10 @@ import torch
 
 from isolux.batch import Batch
 from isolux.errors import InputError, unknown_name
-from isolux.mock.light import HALF_LIGHT
 from isolux.mock.psfs import Moffat
 from isolux.noise import check_correlation, correlated_noise
 from isolux.profiles import Exponential, FlatSky, Profile, Sersic
+from isolux.profiles.exponential import HALF_LIGHT
 from isolux.scene import Scene
 from isolux.types import Images, Tensor
 

@@ -109,6 +109,9 @@ def test_a_neighbour_without_a_model_stays_masked():
     modelled = made.with_models([one, None])
     mask = modelled.batch([Cutout((0,), 30, 30, 32)], ["a"], [one, None]).mask[0].numpy()
     assert mask[10:20, 20:30].all()
+    assert modelled.hides_others(Cutout((0,), 30, 30, 32))
+    assert not modelled.hides_others(Cutout((1,), 30, 30, 32))
+    assert not modelled.hides_others(Cutout((0,), 0, 0, 32))
     assert modelled.masked_share(Cutout((0,), 30, 30, 32), 0, mask) == 0
     assert modelled.masked_share(Cutout((0,), 30, 30, 32), 1, mask) == 1
 

@@ -6,7 +6,7 @@ import torch
 
 from isolux import Batch, Flag, fit
 from isolux.errors import InputError
-from isolux.field.models import MODELS, member, model_named, scene_of, starts_from
+from isolux.field.models import MODELS, member, model_named, scene_of
 from isolux.simulate import draw, moffat_psf
 from isolux.status import Status
 
@@ -112,15 +112,6 @@ def test_a_single_source_is_its_own_group():
     batch = stamps(models, alone)
     result = fit(batch, scene_of(models, SIDE))
     assert member(result, batch, models, 0) is result
-
-
-def test_starts_carry_the_prefixes_and_leave_out_the_sky():
-    models = [MODELS["point"], MODELS["point"]]
-    given = [
-        {"point.x": torch.tensor([1.0]), "sky.level": torch.tensor([3.0])},
-        {"point.x": torch.tensor([2.0])},
-    ]
-    assert set(starts_from(given, models)) == {"s0_point.x", "s1_point.x"}
 
 
 def test_an_unknown_model_is_an_error_with_the_nearest_name():

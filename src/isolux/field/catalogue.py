@@ -18,6 +18,7 @@ from isolux.field.groups import sizes
 from isolux.field.models import MODELS
 from isolux.field.summary import gather, summaries
 from isolux.field.survey import Measured
+from isolux.sky import on_sky
 from isolux.status import Flag, Status
 
 UNITS = {
@@ -139,25 +140,22 @@ def _places(measured: Measured, best: Sequence[Fitted | None]) -> dict[str, np.n
 
 
 def _on_sky(measured: Measured, place: dict[str, np.ndarray]) -> Iterator[Column]:
-    wcs = measured.field.wcs
-    if wcs is None or not getattr(wcs, "has_celestial", False) or len(measured) == 0:
+    wcs = celestial(measured.field.wcs)
+    if wcs is None or len(measured) == 0:
         return
-    sky = wcs.celestial.pixel_to_world(place["x"], place["y"]).icrs
-    yield "ra", np.asarray(sky.ra.deg), "deg", "right ascension, ICRS"
-    yield "dec", np.asarray(sky.dec.deg), "deg", "declination, ICRS"
+    ra, dec, _ = on_sky(wcs, place["x"], place["y"], np.zeros(len(measured)))
+    yield "ra", ra, "deg", "right ascension, ICRS"
+    yield "dec", dec, "deg", "declination, ICRS"
+
+
+def celestial(wcs: Any) -> Any:
+    """The celestial axes of a WCS; None where there are none."""
+    return wcs.celestial if wcs is not None and wcs.has_celestial else None
 
 
 def sky_angles(wcs: Any, x: np.ndarray, y: np.ndarray, angle: np.ndarray) -> np.ndarray:
     """Position angles (source,) on the sky, east of north, in (-90, 90], of directions in the image from +y."""
-    if len(x) == 0:
-        return np.zeros(0)
-    turn = np.radians(angle)
-    step = 0.5
-    one = wcs.celestial.pixel_to_world(x + step * np.sin(turn), y - step * np.cos(turn)).icrs
-    two = wcs.celestial.pixel_to_world(x - step * np.sin(turn), y + step * np.cos(turn)).icrs
-    east = (two.ra.deg - one.ra.deg + 180) % 360 - 180
-    pa = np.degrees(np.arctan2(east * np.cos(one.dec.rad), two.dec.deg - one.dec.deg))
-    return 90 - (90 - pa) % 180
+    return on_sky(wcs, x, y, angle)[2]
 
 
 def _best(
@@ -187,13 +185,11 @@ def _best(
         yield key, times * data[key][:, 0], unit, meaning
         yield f"{key}_err", times * data[key][:, 1], unit, f"one standard deviation: {meaning}"
     angle = data["position_angle"][:, 0]
-    sky = field.wcs is not None and getattr(field.wcs, "has_celestial", False)
-    if sky and len(measured):
-        on_sky = sky_angles(field.wcs, place["x"], place["y"], angle)
-        yield "pa_sky", on_sky, "deg", "major axis on the sky, east of north"
-    else:
-        on_sky = angle
-    yield from ellipticity(data["axis_ratio"], on_sky, data["position_angle"][:, 1])
+    wcs, turned = celestial(field.wcs), angle
+    if wcs is not None and len(measured):
+        turned = sky_angles(wcs, place["x"], place["y"], angle)
+        yield "pa_sky", turned, "deg", "major axis on the sky, east of north"
+    yield from ellipticity(data["axis_ratio"], turned, data["position_angle"][:, 1])
     part = data["bulge_fraction"]
     yield (
         "bulge_fraction",
@@ -235,6 +231,8 @@ def flags_of(measured: Measured, k: int, fitted: Fitted | None) -> Flag:
     # The centre is where the model is: stamps are padded with masked pixels beyond the image.
     if fitted.masked > MUCH_MASKED:
         flags |= Flag.MUCH_MASKED
+    if measured.sheet.hides_others(fitted.cutout):
+        flags |= Flag.NEIGHBOUR_MASKED
     if fitted.cutout.side >= measured.options.largest:
         flags |= Flag.STAMP_LIMIT
     centre = fitted.model.centre

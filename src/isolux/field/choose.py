@@ -14,10 +14,9 @@ import math
 from collections.abc import Mapping
 
 from isolux.field.fitting import Fitted
+from isolux.profiles.exponential import HALF_LIGHT
 from isolux.status import Flag
 
-HALF_LIGHT = 1.6783469900166605
-"""Half-light radius of an exponential disc over its scale radius."""
 LARGEST = 0.49
 """Half-light radius, in sides of the stamp, at which a galaxy is but a slope of the sky."""
 LEAST_PART = 0.01

@@ -289,6 +289,11 @@ class Sheet:
         known[[k + 1 for k in members]] = True
         return ~known[grown] & ~own
 
+    def hides_others(self, cutout: Cutout) -> bool:
+        """Whether pixels of a source without a model are masked in a stamp."""
+        inside, _ = cutout.box(self.image.shape)
+        return bool(self._foreign(inside, cutout.members).any())
+
     def middle_of(self, cutout: Cutout) -> tuple[int, int]:
         """Row and column of the field nearest to a cutout's middle."""
         tall, wide = self.image.shape

@@ -7,7 +7,7 @@ gives each the result that it would have had by itself, with the covariance that
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -178,15 +178,3 @@ def member(result: Result, batch: Batch, models: Sequence[Model], k: int) -> Res
         derived_errors=derived_errors,
         flags=tuple(fate.flags),
     )
-
-
-def starts_from(
-    results: Sequence[Mapping[str, torch.Tensor]], models: Sequence[Model]
-) -> dict[str, torch.Tensor]:
-    """Starting values of a group's scene from those of its members by themselves, each (galaxy,) by full name."""
-    return {
-        f"{prefix_of(models, k)}{name}": value
-        for k, values in enumerate(results)
-        for name, value in values.items()
-        if not name.startswith("sky.")
-    }

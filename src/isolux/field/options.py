@@ -43,8 +43,6 @@ class FieldOptions:
         Processes; one a core where left out. The results are the same.
     device : str
         ``cpu``, ``cuda``, ...
-    seed : int
-        Of whatever is drawn at random.
 
     Raises
     ------
@@ -62,7 +60,6 @@ class FieldOptions:
     shapes: bool = True
     workers: int | None = None
     device: str = "cpu"
-    seed: int = 0
 
     def __post_init__(self) -> None:
         if isinstance(self.models, str) or not self.models:

@@ -26,6 +26,7 @@ import numpy as np
 from isolux.field.models import Model, prefix_of
 from isolux.parameters import Column
 from isolux.priors import GaussianPrior, LogNormalPrior, Prior
+from isolux.profiles.exponential import HALF_LIGHT
 
 INDEX = (1.5, 0.35)
 SIZE_DEX = 0.4
@@ -36,7 +37,6 @@ BULGE, BULGE_DEX = 0.4, 0.5
 SKY, BRIGHT = 0.02, 30.0
 """Error of the measured background in units of the noise a pixel; signal-to-noise above which it grows with its
 square, since large bright galaxies spoil the mesh."""
-HALF_LIGHT = 1.6783469900166605
 SKY_WIDTH, SIZE_WIDTH = "sky_width", "size_width"
 LEAST_GALAXIES = 20
 """Bright galaxies that it takes to learn how sizes go with magnitudes."""

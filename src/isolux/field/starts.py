@@ -11,14 +11,13 @@ from isolux.field.cutouts import Cutout
 from isolux.field.detect import Detections
 from isolux.field.fitting import Fitted
 from isolux.field.models import Model
+from isolux.profiles.exponential import HALF_LIGHT
 
 LEAST_RADIUS = 0.3
 """Least half-light radius to begin with, in that of the PSF."""
 USUAL_INDEX = 1.5
 KRON = 1.06
 """Light of a galaxy over that in its Kron aperture."""
-HALF_LIGHT = 1.6783469900166605
-"""Half-light radius of an exponential disc over its scale radius."""
 INDEX_ROOM, RATIO_ROOM = (0.4, 7.0), (0.1, 0.97)
 
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
-from isolux.field.choose import HALF_LIGHT
 from isolux.field.fitting import Fitted
 from isolux.field.models import MODELS
+from isolux.profiles.exponential import HALF_LIGHT
 from isolux.result import Result
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from isolux.mock.light import HALF_LIGHT, reach
+from isolux.mock.light import reach
 from isolux.mock.surveys import Band
 from isolux.mock.truth import Truth
+from isolux.profiles.exponential import HALF_LIGHT
 from isolux.psf_model import PsfModel
 
 SIDES = (24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 640, 768, 1024, 1280, 1536, 2048)

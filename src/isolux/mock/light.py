@@ -11,9 +11,6 @@ import torch
 
 from isolux.profiles.sersic import sersic_b
 
-HALF_LIGHT = 1.6783469900166605
-"""Half-light radius of an exponential disc over its scale radius."""
-
 
 def _b(index: np.ndarray) -> np.ndarray:
     return np.asarray(sersic_b(torch.as_tensor(np.array(index, dtype=np.float64))))

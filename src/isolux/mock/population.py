@@ -21,7 +21,7 @@ import math
 
 import numpy as np
 
-from isolux.mock.light import HALF_LIGHT
+from isolux.profiles.exponential import HALF_LIGHT
 
 ARCMIN2 = 3600.0
 REFERENCE = 814.0

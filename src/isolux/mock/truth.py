@@ -16,10 +16,11 @@ from isolux.mock import population as sky
 from isolux.mock.dice import Dice
 from isolux.mock.features import Features, draw_features, passed
 from isolux.mock.frame import Frame
-from isolux.mock.light import HALF_LIGHT, enclosed
+from isolux.mock.light import enclosed
 from isolux.mock.options import FieldOptions
 from isolux.mock.population import Galaxies
 from isolux.mock.surveys import Band
+from isolux.profiles.exponential import HALF_LIGHT
 
 Truth = dict[str, np.ndarray]
 """Arrays (source,) by column."""

@@ -14,6 +14,8 @@ from isolux.parameters import Parameter
 from isolux.profiles.base import RadialProfile
 from isolux.types import Points, Tensor
 
+HALF_LIGHT = 1.6783469900166605
+"""Half-light radius over scale radius: (1 + x) exp(-x) = 1/2."""
 SCALE_RADIUS = Parameter(
     "scale_radius",
     "pixel",
