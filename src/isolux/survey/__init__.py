@@ -1,0 +1,1 @@
+"""Surveys of any size on one machine or many: plan, measure part by part, resume."""
