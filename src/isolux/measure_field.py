@@ -12,7 +12,8 @@ import dataclasses
 import os
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from isolux.field.survey import Measured, measure_sources
 from isolux.io.catalogue import write_catalogue
 from isolux.io.field_image import read_field
 from isolux.io.field_maps import write_map
-from isolux.io.positions import read_positions
+from isolux.io.positions import Positions, read_positions
 from isolux.io.psfex import read_psf, write_psfex
 from isolux.io.regions import write_regions
 from isolux.io.tables import format_of
@@ -127,26 +128,103 @@ def measure_field(
     InputError
         If a file cannot be used or a catalogue is there already. What is wrong with one source is in its row.
     """
-    options = options or FieldOptions()
     folder = _folder(image, out)
     target = folder / catalogue_name
     format_of(target)
     if target.exists() and not overwrite:
         raise InputError(f"{target}: is there already; overwrite it, or give another folder")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", FitWarning)
+    found = measure_image(
+        image,
+        psf=psf,
+        psf_oversampling=psf_oversampling,
+        psf_includes_pixel=psf_includes_pixel,
+        positions=positions,
+        also=also,
+        degrees=degrees,
+        hold=hold,
+        options=options,
+        progress=progress,
+        **reading,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_catalogue(found.table, target, overwrite=overwrite)
+    files = _write_maps(folder, found.measured, found.table)
+    if found.bands is not None:
+        files |= _write_bands(folder, found.bands)
+    return FieldRun(target, found.table, files, found.measured, found.remarks, found.bands)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MeasuredImage:
+    """A field that has been measured, in memory.
+
+    Attributes
+    ----------
+    table : QTable
+        The catalogue.
+    measured : Measured
+        Sources, fits and maps.
+    bands : InBands or None
+        The sources in further bands.
+    remarks : tuple of str
+        What the user should know.
+    """
+
+    table: Any
+    measured: Measured
+    bands: InBands | None
+    remarks: tuple[str, ...]
+
+
+def measure_image(
+    image: str | Path | FieldImage,
+    *,
+    psf: str | Path | PsfModel | None = None,
+    psf_oversampling: int = 1,
+    psf_includes_pixel: bool = True,
+    positions: str | Path | Positions | None = None,
+    also: Sequence[str | Path | FieldImage] = (),
+    degrees: Mapping[str, int] | None = None,
+    hold: bool = False,
+    options: FieldOptions | None = None,
+    processes: int | None = None,
+    progress: Callable[[str, int, int], object] | None = None,
+    **reading: Any,
+) -> MeasuredImage:
+    """Measure all sources of a survey image, and write nothing: :func:`measure_field` without its files.
+
+    Parameters
+    ----------
+    image, psf, psf_oversampling, psf_includes_pixel, also, degrees, hold, options, progress, **reading
+        Of :func:`measure_field`.
+    positions : str, path or Positions, optional
+        A table of the sources to measure, or these.
+    processes : int, optional
+        Processes where the options do not say; one a core where left out.
+
+    Returns
+    -------
+    MeasuredImage
+
+    Raises
+    ------
+    InputError
+        If a file cannot be used. What is wrong with one source is in its row.
+    """
+    with _fit_warnings() as told:
         field = image if isinstance(image, FieldImage) else read_field(image, **reading)
         model = psf
         if isinstance(psf, str | Path):
             model = read_psf(psf, oversampling=psf_oversampling, includes_pixel=psf_includes_pixel)
         assert model is None or isinstance(model, PsfModel)
-        places = None if positions is None else read_positions(positions, field)
+        places = read_positions(positions, field) if isinstance(positions, str | Path) else positions
+        count = processes or cores()
         measured = measure_sources(
             field,
             psf=model,
-            options=options,
+            options=options or FieldOptions(),
             positions=None if places is None else (places.x, places.y),
-            cores=cores(),
+            cores=count,
             progress=progress,
         )
         bands = None
@@ -154,35 +232,31 @@ def measure_field(
             others = _others(field, also)
             measured = dataclasses.replace(measured, field=_named(field, set(others)))
             bands = measure_bands(
-                measured, others, degrees=degrees, hold=hold, cores=cores(), progress=progress
+                measured, others, degrees=degrees, hold=hold, cores=count, progress=progress
             )
-    for warning in caught:
-        if not issubclass(warning.category, FitWarning):
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     table = catalogue(measured)
     if bands is not None:
         add(table, band_columns(bands))
     if places is not None:
         table["id"] = np.array(places.id, dtype=str)
-    told = [str(w.message) for w in caught if issubclass(w.category, FitWarning)]
-    remarks = tuple(
-        dict.fromkeys(
-            [
-                *field.remarks,
-                *told,
-                *measured.detections.remarks,
-                *measured.remarks,
-                *([] if bands is None else bands.remarks),
-            ]
-        )
-    )
     table.meta |= _about(measured)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_catalogue(table, target, overwrite=overwrite)
-    files = _write_maps(folder, measured, table)
-    if bands is not None:
-        files |= _write_bands(folder, bands)
-    return FieldRun(target, table, files, measured, remarks, bands)
+    remarks = [*field.remarks, *told, *measured.detections.remarks, *measured.remarks]
+    remarks += [] if bands is None else bands.remarks
+    return MeasuredImage(table, measured, bands, tuple(dict.fromkeys(remarks)))
+
+
+@contextmanager
+def _fit_warnings() -> Iterator[list[str]]:
+    """The texts of all warnings of fits, which are kept from the user; other warnings pass."""
+    told: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", FitWarning)
+        yield told
+    for warning in caught:
+        if issubclass(warning.category, FitWarning):
+            told.append(str(warning.message))
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 def _folder(image: str | Path | FieldImage, out: str | Path | None) -> Path:
