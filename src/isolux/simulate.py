@@ -147,7 +147,8 @@ def mock_stamps(
     truth = MODELS[model](rng, count, view)
     truth["sky.level"] = np.full(count, view.sky_level)
     fwhm = rng.uniform(*view.psf_fwhm, count) / view.pixel_scale
-    psf = np.stack([moffat_psf(width, view.psf_beta, view.psf_size) for width in fwhm])
+    made = {width: moffat_psf(width, view.psf_beta, view.psf_size) for width in np.unique(fwhm).tolist()}
+    psf = np.stack([made[width] for width in fwhm.tolist()])
     clean = _drawn(truth, psf, view)
     sky_sigma = rng.uniform(*view.sky_sigma, count)[:, None, None]
     sigma = np.sqrt(np.maximum(clean - view.sky_level, 0) / view.gain + sky_sigma**2)

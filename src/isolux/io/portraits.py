@@ -57,8 +57,8 @@ def write_portraits(path: Path, portraits: Sequence[Portrait]) -> None:
         kind = np.uint8 if name == "mask" else np.float32
         arrays = [np.asarray(getattr(p, name)).astype(kind).ravel() for p in portraits]
         columns[name] = pyarrow.array(arrays, pyarrow.list_(pyarrow.from_numpy_dtype(kind)))
-    with put_whole(path) as temporary:
-        pyarrow.parquet.write_table(pyarrow.table(columns), temporary, compression="zstd")
+    with put_whole(path) as temporary, temporary.open("wb") as file:
+        pyarrow.parquet.write_table(pyarrow.table(columns), file, compression="zstd")
 
 
 def read_portraits(folder: Path) -> Iterator[Portrait]:

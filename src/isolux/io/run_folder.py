@@ -177,7 +177,8 @@ class RunFolder:
         """Put the rows of a part in place; their bytes and checksum."""
         path = self.part_file(number)
         with put_whole(path) as temporary:
-            pyarrow.parquet.write_table(rows, temporary, compression="zstd", write_page_checksum=True)
+            with temporary.open("wb") as file:  # a file of Python's, whose errors say what the system said
+                pyarrow.parquet.write_table(rows, file, compression="zstd", write_page_checksum=True)
             size, checksum = temporary.stat().st_size, sha256(temporary)
         return size, checksum
 

@@ -74,3 +74,13 @@ def _from_numbers(header: fits.Header, keywords: set[str]) -> WCS:
 def _from_cards(header: fits.Header, keywords: set[str]) -> WCS:
     chosen = fits.Header([card for card in header.cards if card.keyword in keywords - {"WCSAXES"}])
     return WCS(chosen, naxis=2, fix=False)
+
+
+def tangent_wcs(ra: float, dec: float, scale: float, x: float, y: float) -> WCS:
+    """A tangent projection, north up and east left: where (ra, dec) in degrees is pixel (x, y); arcsec a pixel."""
+    wcs = WCS(naxis=2)
+    core: Any = wcs.wcs
+    core.ctype, core.crval, core.crpix = ["RA---TAN", "DEC--TAN"], [ra, dec], [x + 1, y + 1]
+    core.cdelt, core.cunit = [-scale / 3600, scale / 3600], ["deg", "deg"]
+    core.set()
+    return wcs

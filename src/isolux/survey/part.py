@@ -110,6 +110,15 @@ class Input(ABC):
             Names of those galaxies of which portraits are wanted.
         """
 
+    def try_out(self, part: Part) -> None:  # noqa: B027
+        """Do a little of a part before a run begins, so that a mistake in the configuration raises at once.
+
+        Raises
+        ------
+        InputError
+            If no part could be measured like this.
+        """
+
     @abstractmethod
     def lost(self, part: Part, reason: str) -> Rows:
         """The row of the one galaxy of a part that cannot be measured because it ends the process that tries."""
