@@ -111,6 +111,14 @@ def test_every_model_has_its_columns_and_evidence(table):
         assert table[column].info.description, column
 
 
+def test_columns_of_the_best_model_are_not_those_of_another(table):
+    composite = np.isin(table["model"], ["bulge+disc", "sersic+point"])
+    assert np.isnan(table["bulge_fraction"][~composite]).all()
+    assert np.isfinite(table["bulge_fraction_bulge_disc"]).any()
+    assert np.isfinite(table["prior_sersic"]).all()
+    assert "prior" not in table.colnames
+
+
 def test_shapes_without_a_model_are_there(table, sky):
     row, truth = row_of(table, sky, "big")
     assert (

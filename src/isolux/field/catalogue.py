@@ -43,8 +43,11 @@ SHARED = (
     "bic",
     "steps",
     "status",
+    "prior",
+    "bulge_fraction",
+    "bulge_fraction_err",
 )
-"""Columns of a fit that every model has: the model's name is added to theirs."""
+"""Columns of a fit that every model has, or that the best model has too: the model's name is added to theirs."""
 LEFT_OUT = ("log_likelihood", "aic", "dof", "n_pixels", "steps")
 TAKEN = ("x", "y", "position_angle", "ellipticity", "signal_to_noise", "half_light_radius", "outer_radius")
 """Columns of shapes whose names need to say so."""
