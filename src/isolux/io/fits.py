@@ -19,7 +19,7 @@ from astropy.wcs import WCS
 from isolux.errors import InputError, unknown_name
 from isolux.io.headers import bytes_behind, card_value, describe, is_image, quiet, shape
 from isolux.io.patterns import split_hdu
-from isolux.io.plain import plain_shape, read_plain
+from isolux.io.plain import plain_outline, read_plain
 from isolux.io.wcs import celestial_wcs
 
 
@@ -86,7 +86,7 @@ def read_image(name: str | Path, hdu: int | str | None = None) -> Picture:
     InputError
         If the file is missing, cut off or no FITS file, the HDU is not there or holds no image.
     """
-    path, wanted = _path_and_hdu(name, hdu)
+    path, wanted = path_and_hdu(name, hdu)
     if path.suffix == ".npy":
         return Picture(_numpy_array(path)[...], str(path))
     plain = read_plain(path) if wanted is None else None
@@ -107,19 +107,27 @@ def read_image(name: str | Path, hdu: int | str | None = None) -> Picture:
 
 def image_shape(name: str | Path, hdu: int | str | None = None) -> tuple[int, int]:
     """Rows and columns of an image, from its header alone; raises as :func:`read_image` does."""
-    path, wanted = _path_and_hdu(name, hdu)
+    return image_outline(name, hdu)[0]
+
+
+def image_outline(
+    name: str | Path, hdu: int | str | None = None
+) -> tuple[tuple[int, int], fits.Header | None]:
+    """Rows and columns of an image and its header, without its pixels; raises as :func:`read_image` does."""
+    path, wanted = path_and_hdu(name, hdu)
     if path.suffix == ".npy":
         rows, columns = _numpy_array(path, mmap_mode="r").shape
-        return rows, columns
-    plain = plain_shape(path) if wanted is None else None
+        return (rows, columns), None
+    plain = plain_outline(path) if wanted is None else None
     if plain is not None:
         return plain
     with _opened(path) as hdus:
-        rows, columns = shape(_find(hdus, path, wanted)[1])
-    return rows, columns
+        found = _find(hdus, path, wanted)[1]
+        rows, columns = shape(found)
+        return (rows, columns), found.header
 
 
-def _path_and_hdu(name: str | Path, hdu: int | str | None) -> tuple[Path, int | str | None]:
+def path_and_hdu(name: str | Path, hdu: int | str | None = None) -> tuple[Path, int | str | None]:
     """Path and HDU; where the file is missing but a packed one is there, that one."""
     text, suffix = split_hdu(name)
     path = Path(text)

@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+
 from isolux.errors import InputError
 
-Plane: TypeAlias = str | float | None
-"""Where an image's pixels come from: a path, one number for all pixels, or nothing."""
+Plane: TypeAlias = str | float | np.ndarray | None
+"""Where an image's pixels come from: a path, one number for all pixels, the pixels themselves, or nothing."""
 Paths: TypeAlias = str | Path | float | Sequence[str | Path | None] | None
 Hdu: TypeAlias = int | str | None
 

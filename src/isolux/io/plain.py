@@ -43,13 +43,19 @@ def read_plain(path: Path) -> tuple[fits.Header, np.ndarray] | None:
 
 def plain_shape(path: Path) -> tuple[int, int] | None:
     """Rows and columns of a plain file, from its header alone."""
+    found = plain_outline(path)
+    return None if found is None else found[0]
+
+
+def plain_outline(path: Path) -> tuple[tuple[int, int], fits.Header] | None:
+    """Rows and columns of a plain file, and its header."""
     try:
         with path.open("rb") as file:
             header = _header(file)
     except OSError:
         return None
     found = None if header is None else _layout(header)
-    return None if found is None else found[1]
+    return None if header is None or found is None else (found[1], header)
 
 
 def _header(file: BinaryIO) -> fits.Header | None:

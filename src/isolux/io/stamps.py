@@ -119,7 +119,7 @@ def load_stamp(files: StampFiles, read: Reader | None = None) -> Stamp:
     read : callable, optional
         Reads PSFs and other shared images.
     """
-    where = str(files.planes[0] or f"galaxy {files.id}")
+    where = files.planes[0] if isinstance(files.planes[0], str) else f"galaxy {files.id}"
     if files.fault is not None:
         return Stamp(files.id, source=where, fault=files.fault)
     try:
@@ -134,7 +134,8 @@ def _load(files: StampFiles, read: Reader, where: str) -> Stamp:
     planes = dict(zip(IMAGES, files.planes, strict=True))
     if planes["image"] is None:
         raise InputError(f"galaxy {files.id}: no image is named for it")
-    picture = read_image(str(planes["image"]))
+    pixels = planes["image"]
+    picture = Picture(pixels, where) if isinstance(pixels, np.ndarray) else read_image(str(pixels))
     arrays: dict[str, Any] = {
         name: _plane(planes[name], read if name in SHAREABLE else read_image) for name in IMAGES[1:]
     }

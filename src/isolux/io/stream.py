@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 
@@ -28,7 +28,7 @@ from isolux.io.source import StampFiles, StampSource
 from isolux.io.stamps import READERS, batch_of, load_stamps, shared_reader
 
 Size: TypeAlias = tuple[int, int]
-Sized: TypeAlias = tuple[StampFiles, Size]
+Item = TypeVar("Item")
 Group: TypeAlias = tuple[list[StampFiles], Size]
 STEP = 2 ** (1 / 8)
 """Ratio of the sides of neighbouring size classes."""
@@ -98,29 +98,36 @@ def plan_batches(files: Sequence[StampFiles], most: Callable[[Size], int]) -> li
     """
     with ThreadPoolExecutor(READERS, "isolux-sizes") as pool:
         shapes = list(pool.map(_shape, files))
-    lost: list[StampFiles] = []
-    classes: dict[Size, list[Sized]] = defaultdict(list)
-    for file, shape in zip(files, shapes, strict=True):
+    return group_by_size(files, shapes, most)
+
+
+def group_by_size(
+    items: Sequence[Item], shapes: Sequence[Size | None], most: Callable[[Size], int]
+) -> list[tuple[list[Item], Size]]:
+    """Groups of things whose stamps have these rows and columns, as :func:`plan_batches` makes them."""
+    lost: list[Item] = []
+    classes: dict[Size, list[tuple[Item, Size]]] = defaultdict(list)
+    for item, shape in zip(items, shapes, strict=True):
         if shape is None:
-            lost.append(file)
+            lost.append(item)
         else:
-            classes[size_class(shape[0]), size_class(shape[1])].append((file, shape))
-    groups: list[Group] = []
+            classes[size_class(shape[0]), size_class(shape[1])].append((item, shape))
+    groups: list[tuple[list[Item], Size]] = []
     for members in _joined(sorted(classes.values(), key=lambda group: prod(_largest(group)))):
         count = most(_largest(members))
         parts = [members[k : k + count] for k in range(0, len(members), count)]
-        groups += [([file for file, _ in part], _largest(part)) for part in parts]
+        groups += [([item for item, _ in part], _largest(part)) for part in parts]
     count = most((1, 1))
     return groups + [(lost[k : k + count], (1, 1)) for k in range(0, len(lost), count)]
 
 
-def _largest(members: Sequence[Sized]) -> Size:
+def _largest(members: Sequence[tuple[Any, Size]]) -> Size:
     return max(rows for _, (rows, _) in members), max(columns for _, (_, columns) in members)
 
 
-def _joined(groups: Sequence[list[Sized]]) -> list[list[Sized]]:
+def _joined(groups: Sequence[list[tuple[Item, Size]]]) -> list[list[tuple[Item, Size]]]:
     """Groups by size, small ones joined to the next larger one where that adds few pixels."""
-    joined: list[list[Sized]] = []
+    joined: list[list[tuple[Item, Size]]] = []
     for members in groups:
         if joined:
             both = joined[-1] + members
