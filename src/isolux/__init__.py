@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from isolux.stamp import Stamp as Stamp
     from isolux.status import Flag as Flag
     from isolux.status import Status as Status
+    from isolux.survey.run import survey as survey
 
 try:
     __version__ = version("isolux")
@@ -96,6 +97,7 @@ _HOMES = {
     "solve": "FirstOrder LevenbergMarquardt Sampler",
     "stamp": "Stamp",
     "status": "Flag Status",
+    "survey.run": "survey",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 __all__ = sorted(_HOME)

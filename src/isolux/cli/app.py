@@ -60,6 +60,17 @@ Surveys: sdss, legacy, hsc, lsst, euclid, hst. It writes, for each band, an imag
 defects, and one table with every parameter of every source.
 Exit codes: 0 it is written; 2 the call cannot be used; 130 interrupted.
 """
+SURVEY_HELP = """\
+Measure a survey of any size, part by part, on this machine or on a cluster; killed at whatever moment, it loses nothing.
+
+[b]isolux survey run.toml[/b]
+
+Its run file says where the galaxies are (stamps, a folder, a Parquet or HATS catalogue, field images, mocks), the
+model, the cluster and the folder; [b]isolux init --survey[/b] writes one that explains everything. The same command
+goes on with a run that was ended, after comparing configuration and input.
+Exit codes: 0 all parts are done; 1 some were given up, their reasons are shown; 2 the call or its input cannot be used;
+3 the run has stopped (disk full, scheduler gone) and can be resumed; 130 interrupted, likewise.
+"""
 PLOT_HELP = """\
 Draw data, model, residual and radial profile from image blocks.
 
@@ -235,16 +246,59 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command(help=SURVEY_HELP)
+def survey(
+    run_file: Annotated[Path, typer.Argument(help="The run file.", metavar="RUN.TOML")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for everything.", metavar="FOLDER", show_default=False)
+    ] = None,
+    resume: Annotated[
+        bool | None,
+        typer.Option(
+            "--resume/--no-resume",
+            help="Go on with the run in the folder, or refuse to. Default: go on if there is one.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Remove the run that is there.")] = False,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="A Dask scheduler that is running.", metavar="ADDRESS", show_default=False),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes.", metavar="N", min=1, show_default=False)
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="Of each worker, such as 4GiB.", metavar="SIZE", show_default=False)
+    ] = None,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Write the report in the end.")] = True,
+) -> None:
+    """Measure a survey of any size, part by part, on this machine or on a cluster."""
+    from isolux.cli.survey import Ended, survey_and_show
+
+    given = {"folder": out, "scheduler": scheduler, "workers": workers, "memory": memory}
+    changes = {name: value for name, value in given.items() if value is not None}
+    try:
+        done = survey_and_show(run_file, resume, overwrite, report, changes)
+    except Ended as reason:
+        typer.echo(str(reason), err=True)
+        raise typer.Exit(reason.code) from None
+    if done.quarantined:
+        raise typer.Exit(1)
+
+
 @app.command()
 def init(
     out: Annotated[Path, typer.Option(help="The file to write.", metavar="FILE")] = Path("run.toml"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    survey: Annotated[bool, typer.Option("--survey", help="For [b]isolux survey[/b].")] = False,
 ) -> None:
-    """Write a run file that explains every option, to edit and give to [b]isolux fit[/b]."""
+    """Write a run file that explains every option, to edit and give to [b]isolux fit[/b] or [b]isolux survey[/b]."""
     from isolux.cli.template import write_template
 
-    write_template(out, overwrite)
-    typer.echo(f"{out} is written. Edit it, then:\n  isolux check {out}\n  isolux fit {out}")
+    write_template(out, overwrite, survey)
+    steps = [f"isolux survey {out}"] if survey else [f"isolux check {out}", f"isolux fit {out}"]
+    typer.echo(f"{out} is written. Edit it, then:\n  " + "\n  ".join(steps))
 
 
 @app.command(help=PLOT_HELP)

@@ -88,9 +88,9 @@ class Meter:
         if ERR.is_terminal:
             self.bar.stop()
 
-    def show(self, done: int, total: int, seconds: float, failed: int) -> None:
-        """Take in how far the run is."""
-        rate = done / seconds if seconds > 0 else 0.0
+    def show(self, done: int, total: int, seconds: float, failed: int, here: int | None = None) -> None:
+        """Take in how far the run is; ``here`` of what is done was done in these seconds, all where left out."""
+        rate = (done if here is None else here) / seconds if seconds > 0 else 0.0
         left = f", {duration((total - done) / rate)} left" if rate and done < total else ""
         lost = f", {failed} failed" if failed else ""
         words = f"{done}/{total} ({done / max(total, 1):.0%}), {rate:.3g}/s{left}"

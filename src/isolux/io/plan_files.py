@@ -19,7 +19,7 @@ import pyarrow.parquet
 from isolux.errors import InputError
 from isolux.io.catalogue import Rows
 from isolux.io.rows import digest, text_of
-from isolux.io.safe_files import put_whole, sha256
+from isolux.io.safe_files import sha256
 
 LISTED = 256
 """Parts whose listings share a file."""

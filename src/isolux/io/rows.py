@@ -30,7 +30,7 @@ def rows_from(columns: Mapping[str, Any]) -> Rows:
 
 
 def with_sky(rows: Rows) -> Rows:
-    """Rows that have ``ra`` and ``dec`` behind ``id`` and an angle on the sky behind each position angle, NaN if unknown."""
+    """Rows with ``ra`` and ``dec`` behind ``id`` and an angle on the sky behind each position angle; NaN if unknown."""
     for place, (name, meaning) in enumerate(SKY.items(), start=1):
         if name not in rows.column_names:
             rows = rows.add_column(place, *_unknown(name, meaning, len(rows)))

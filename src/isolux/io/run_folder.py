@@ -100,6 +100,8 @@ class Quarantined:
         In a sentence.
     attempts : sequence of str
         What each attempt ended with.
+    trace : str
+        Where the last one failed in the code.
     """
 
     part: int
@@ -107,6 +109,7 @@ class Quarantined:
     place: str
     reason: str
     attempts: Sequence[str]
+    trace: str = ""
 
 
 class RunFolder:

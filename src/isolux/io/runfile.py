@@ -57,23 +57,38 @@ def read_run_file(path: str | Path) -> RunFile:
         If it is missing, is not TOML, or has a section, key or value that is unknown.
     """
     path = Path(path).expanduser()
+    content = read_toml(path, ("input", "model", "fit", "output"))
+    for name in ("input", "model"):
+        if not content.get(name):
+            raise InputError(f"{path}: has no section [{name}]")
+    try:
+        source = source_from(content["input"], path.parent)
+        scene = scene_from(content["model"], path.parent)
+        options = run_options(content.get("fit", {}), content.get("output", {}), path.parent)
+    except (InputError, TypeError) as error:
+        raise InputError(f"{path}: {error}") from error
+    return RunFile(source, scene, options)
+
+
+def read_toml(path: Path, sections: Iterable[str]) -> dict[str, Any]:
+    """The content of a run file whose sections are known.
+
+    Raises
+    ------
+    InputError
+        If it is missing, is not TOML, or has an unknown section.
+    """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read, {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not TOML, {error}") from None
-    _check(f"section of {path}", content, ("input", "model", "fit", "output"))
-    for name in ("input", "model"):
-        if not content.get(name):
-            raise InputError(f"{path}: has no section [{name}]")
-    try:
-        source = _source(content["input"], path.parent)
-        scene = scene_from(content["model"], path.parent)
-        options = _options(content.get("fit", {}), content.get("output", {}), path.parent)
-    except (InputError, TypeError) as error:
-        raise InputError(f"{path}: {error}") from error
-    return RunFile(source, scene, options)
+    check_names(f"section of {path}", content, sections)
+    for name, section in content.items():
+        if not isinstance(section, Mapping):
+            raise InputError(f"{path}: {name} is no section; write [{name}]", section)
+    return content
 
 
 def scene_from(model: Mapping[str, Any], folder: str | Path = ".") -> Scene:
@@ -114,7 +129,7 @@ def setting_from(name: str, value: Any) -> Any:
         raise InputError(f'{name}: write {{ column = "{value}" }} or {{ tied = "{value}" }}')
     if not isinstance(value, Mapping):
         return Free(value)
-    _check(f"key of {name}", value, ("start", "lower", "upper", "log", "fixed", "tied", "column"))
+    check_names(f"key of {name}", value, ("start", "lower", "upper", "log", "fixed", "tied", "column"))
     kinds = [key for key in ("start", "fixed", "tied", "column") if key in value]
     if len(kinds) > 1 or (kinds and kinds[0] in ("fixed", "tied") and len(value) > 1):
         raise InputError(f"{name}: these keys exclude each other", sorted(value))
@@ -127,8 +142,15 @@ def setting_from(name: str, value: Any) -> Any:
     return Free(start, value.get("lower"), value.get("upper"), value.get("log"))
 
 
-def _source(table: Mapping[str, Any], folder: Path) -> StampSource:
-    _check("key of [input]", table, [field.name for field in dataclasses.fields(StampSource)])
+def source_from(table: Mapping[str, Any], folder: Path) -> StampSource:
+    """The stamps that a table of options names; paths in it are relative to ``folder``.
+
+    Raises
+    ------
+    InputError
+        For an unknown key, which names the nearest, or a value that cannot be meant.
+    """
+    check_names("key of [input]", table, [field.name for field in dataclasses.fields(StampSource)])
     values = dict(table)
     if "table" in values:
         values["table"] = str(folder / Path(values["table"]).expanduser())
@@ -147,15 +169,22 @@ def _located(value: Any, folder: Path, with_table: bool) -> Any:
     return str(path) if not with_table or Path(split_hdu(path)[0]).is_file() else value
 
 
-def _options(fitting: Mapping[str, Any], output: Mapping[str, Any], folder: Path) -> RunOptions:
+def run_options(fitting: Mapping[str, Any], output: Mapping[str, Any], folder: Path) -> RunOptions:
+    """The options of a run from the sections ``[fit]`` and ``[output]``.
+
+    Raises
+    ------
+    InputError
+        If a key is unknown, or a value out of range.
+    """
     known = [field.name for field in dataclasses.fields(RunOptions)]
-    _check("key of [fit]", fitting, [name for name in known if name not in OUTPUT])
-    _check("key of [output]", output, OUTPUT)
+    check_names("key of [fit]", fitting, [name for name in known if name not in OUTPUT])
+    check_names("key of [output]", output, OUTPUT)
     values = {**fitting, **output}
     if "solver" in values:
         values["solver"] = solver_from(values["solver"])
     if "sampler" in values:
-        _check(
+        check_names(
             "option of the sampler", values["sampler"], [field.name for field in dataclasses.fields(Sampler)]
         )
         values["sampler"] = Sampler(**values["sampler"])
@@ -171,10 +200,10 @@ def solver_from(value: Any) -> LevenbergMarquardt | FirstOrder:
     """A solver from its name, or from a table of its name and options."""
     table = {"name": value} if isinstance(value, str) else dict(value)
     name = table.pop("name", "levenberg-marquardt")
-    _check("solver", [name], SOLVERS)
+    check_names("solver", [name], SOLVERS)
     kind = SOLVERS[name]
     fields = [field.name for field in dataclasses.fields(kind)]
-    _check(f"option of {name}", table, fields)
+    check_names(f"option of {name}", table, fields)
     return kind(**table)
 
 
@@ -184,7 +213,14 @@ def _own_arguments(kind: type[Profile]) -> set[str]:
     return {name for name, p in inspect.signature(kind).parameters.items() if p.kind in plain}
 
 
-def _check(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+def check_names(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse a name that is not known, and say which is nearest.
+
+    Raises
+    ------
+    InputError
+        At the first unknown name.
+    """
     choices = list(known)
     for name in names:
         if name not in choices:

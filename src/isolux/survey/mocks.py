@@ -11,6 +11,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +20,10 @@ from isolux.batch import Batch
 from isolux.errors import InputError, unknown_name
 from isolux.io.catalogue import Rows
 from isolux.io.rows import numbers_of, rows_from
+from isolux.io.runfile import check_names
 from isolux.io.wcs import tangent_wcs
+from isolux.options import DTYPES, RunOptions
+from isolux.scene import Scene
 from isolux.simulate import MODELS, Observation, Truth, mock_stamps
 from isolux.survey.fitting import Portion, StampFitting, listing_of
 from isolux.survey.part import Part
@@ -149,6 +153,27 @@ class MocksInput(StampFitting):
         return rows_from(columns | {"truth_ra": (sky[:, 0], "deg"), "truth_dec": (sky[:, 1], "deg")})
 
 
+def mocks_input(table: Mapping[str, Any], folder: Path, scene: Scene, options: RunOptions) -> MocksInput:
+    """The input of a run file's section ``[input]`` with ``mocks = <number of galaxies>``.
+
+    Its other keys are fields of :class:`MocksInput` and of :class:`isolux.simulate.Observation`.
+
+    Raises
+    ------
+    InputError
+        If a key is unknown, or a value cannot be used.
+    """
+    own = ("model", "seed", "ra", "dec", "density")
+    view = [field.name for field in dataclasses.fields(Observation)]
+    check_names("key of [input]", table, ("mocks", *own, *view))
+    if not isinstance(table["mocks"], int):
+        raise InputError("mocks", table["mocks"], "a whole number of galaxies")
+    seen = {name: tuple(v) if isinstance(v, list) else v for name, v in table.items() if name in view}
+    observation = Observation(**{"size": 64, **seen})
+    chosen = {name: table[name] for name in own if name in table}
+    return MocksInput(scene=scene, options=options, count=table["mocks"], observation=observation, **chosen)
+
+
 @lru_cache(maxsize=2)
 def _drawn(
     block: int, count: int, model: str, seed: int, observation: Observation, dtype: str
@@ -157,7 +182,5 @@ def _drawn(
     rng = np.random.default_rng((seed, block))
     fwhm = float(rng.uniform(*observation.psf_fwhm))
     view = dataclasses.replace(observation, psf_fwhm=(fwhm, fwhm))
-    import torch
-
-    kind = {"float32": torch.float32, "float64": torch.float64}[dtype]
-    return mock_stamps(BLOCK, model, seed=int(rng.integers(2**62)), observation=view, dtype=kind)
+    seed = int(rng.integers(2**62))
+    return mock_stamps(BLOCK, model, seed=seed, observation=view, dtype=DTYPES[dtype])

@@ -1,7 +1,7 @@
 """What a survey is made of: an :class:`Input` that is cut into parts, and what measuring a part gives.
 
-The process that leads a run asks the input for its parts once, and keeps them on disk. A worker is sent no more than the
-number of a part; it reads the part's listing there, measures it, and writes its rows.
+The process that leads a run asks the input for its parts once, and keeps them on disk. A worker is sent no more than
+the number of a part; it reads the part's listing there, measures it, and writes its rows.
 """
 
 from __future__ import annotations
