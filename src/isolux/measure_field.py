@@ -276,9 +276,9 @@ def _others(field: FieldImage, also: Sequence[str | Path | FieldImage]) -> dict[
     found: dict[str, FieldImage] = {}
     for k, image in enumerate(also, start=2):
         band = image if isinstance(image, FieldImage) else read_field(image)
-        name = _plain(band.band) or _plain(Path(band.source).name.partition(".")[0]) or str(k)
-        if name in found or name == _plain(field.band):
-            name = _plain(Path(band.source).name.partition(".")[0]) or f"{name}-{k}"
+        name = plain_name(band.band) or plain_name(Path(band.source).name.partition(".")[0]) or str(k)
+        if name in found or name == plain_name(field.band):
+            name = plain_name(Path(band.source).name.partition(".")[0]) or f"{name}-{k}"
         if name in found:
             raise InputError("two further bands have one name", name)
         found[name] = dataclasses.replace(band, band=name)
@@ -287,11 +287,11 @@ def _others(field: FieldImage, also: Sequence[str | Path | FieldImage]) -> dict[
 
 def _named(field: FieldImage, taken: set[str]) -> FieldImage:
     """The first band with a name that no other has."""
-    name = _plain(field.band) or _plain(Path(field.source).name.partition(".")[0]) or "1"
+    name = plain_name(field.band) or plain_name(Path(field.source).name.partition(".")[0]) or "1"
     return dataclasses.replace(field, band=f"{name}-1" if name in taken else name)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """What of a name may stand in a column's name."""
     return re.sub("[^A-Za-z0-9+-]", "", name)
 

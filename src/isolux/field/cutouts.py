@@ -250,7 +250,7 @@ class Sheet:
         image, light = np.zeros(square, np.float32), np.zeros(square, np.float32)
         sigma, bad = np.ones(square, np.float32), np.ones(square, bool)
         image[place], light[place] = self.image[inside], np.maximum(self.light[inside], 0)
-        sigma[place], bad[place] = self._sigma(inside, light[place]), self.field.mask[inside]
+        sigma[place], bad[place] = self.sigma_with(inside, light[place]), self.field.mask[inside]
         own = np.zeros(square, np.float32)
         if self.modelled.any():
             for k in cutout.members:
@@ -273,7 +273,7 @@ class Sheet:
             source=f"source {name}",
         )
 
-    def _sigma(self, inside: tuple[slice, slice], light: np.ndarray) -> np.ndarray:
+    def sigma_with(self, inside: tuple[slice, slice], light: np.ndarray) -> np.ndarray:
         """Noise of the pixels, with that of the sources' own light where it is known."""
         sigma = self.sky_sigma[inside]
         field = self.field

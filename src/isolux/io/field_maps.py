@@ -8,6 +8,7 @@ import numpy as np
 from astropy.io import fits
 
 from isolux.field.image import FieldImage
+from isolux.io.safe_files import put_whole
 
 
 def write_map(path: str | Path, pixels: np.ndarray, field: FieldImage, what: str) -> Path:
@@ -39,7 +40,9 @@ def write_map(path: str | Path, pixels: np.ndarray, field: FieldImage, what: str
     target = Path(path)
     if pixels.dtype.kind == "i":
         packed = fits.CompImageHDU(pixels, header, compression_type="RICE_1")
-        fits.HDUList([fits.PrimaryHDU(), packed]).writeto(target, overwrite=True)
+        hdus = fits.HDUList([fits.PrimaryHDU(), packed])
     else:
-        fits.PrimaryHDU(pixels.astype(np.float32), header).writeto(target, overwrite=True)
+        hdus = fits.HDUList([fits.PrimaryHDU(pixels.astype(np.float32), header)])
+    with put_whole(target) as temporary:
+        hdus.writeto(temporary)
     return target
