@@ -1,0 +1,74 @@
+"""How Dask is set for a survey; see :mod:`isolux.survey.cluster`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import dask.utils
+
+from isolux.errors import InputError
+
+WORKER_SETTINGS: Mapping[str, Any] = {
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": 0.95,
+    "distributed.worker.profile.enabled": False,
+}
+"""Of every worker: PyTorch keeps memory that it has had, so a worker that is held back for its memory never goes on."""
+SETTINGS: Mapping[str, Any] = {
+    **WORKER_SETTINGS,
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.scheduler.work-stealing": False,
+}
+"""Of the scheduler as well."""
+
+
+def as_environment(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Settings as the environment variables from which a process of Dask's takes them."""
+    return {
+        "DASK_" + name.replace(".", "__").replace("-", "_").upper(): str(value)
+        for name, value in settings.items()
+    }
+
+
+def thread_environment(threads: int) -> dict[str, str]:
+    """What gives numerical libraries their number of threads."""
+    return {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+
+
+def memory_bytes(memory: str) -> int:
+    """Bytes of ``4GiB``.
+
+    Raises
+    ------
+    InputError
+        If it is no amount of memory.
+    """
+    try:
+        found = int(dask.utils.parse_bytes(memory))
+    except (ValueError, TypeError):
+        found = 0
+    if found <= 0:
+        raise InputError("memory of a worker", memory, "an amount such as 4GiB or 3500MB, or auto")
+    return found
+
+
+def check_names(options: Mapping[str, Any], known: Collection[str], kind: str) -> None:
+    """See that all options of a cluster are known.
+
+    Raises
+    ------
+    InputError
+        Naming an unknown one and the nearest known ones.
+    """
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise InputError(
+                f"unknown option {name!r} of a {kind} cluster{hint}", allowed=", ".join(sorted(known))
+            )
