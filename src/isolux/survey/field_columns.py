@@ -28,12 +28,13 @@ from isolux.simulate import draw, moffat_psf
 
 SIDE, MIDDLE, SCALE, ZERO_POINT = 48, 23.5, 0.2, 25.0
 GALAXY = {
-    "magnitude": 20.0,
-    "effective_radius": 2.0,
+    "magnitude": 17.0,
+    "effective_radius": 1.5,
     "sersic_index": 1.5,
     "axis_ratio": 0.7,
     "position_angle": 20.0,
 }
+"""Small enough that it might be a star, bright enough that its structure is fitted in all bands."""
 
 
 def example(
