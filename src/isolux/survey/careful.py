@@ -79,7 +79,7 @@ class _Bench:
             self.process = Process(COMMAND, self.content)
         try:
             found = self.process.do(span)
-        except Exception:
+        except (Lost, MemoryError):
             self.__exit__()
             raise
         assert isinstance(found, Measured)

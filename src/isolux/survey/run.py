@@ -239,14 +239,16 @@ def _drive(
 
 
 def _exported(run: SurveyRun, folder: RunFolder, parts: int, say: Callable[[str], object]) -> list[Path]:
+    if not run.exports or not parts:
+        return []
     from isolux.export import export
 
     made: list[Path] = []
-    for kind in run.exports if parts else ():
+    for kind in run.exports:
         say(f"Writing the catalogue as {kind}.")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", FitWarning)
-            made.append(export(folder.path, format=kind, columns=run.columns, overwrite=True))
+            made.append(export(folder.path, format=kind, columns=run.columns, overwrite=True).path)
         for warning in caught:
             say(f"Warning: {warning.message}")
     return made
