@@ -18,7 +18,7 @@ from isolux.io.tables import plain_column, read_table
 
 Columns: TypeAlias = dict[str, tuple[np.ndarray, str]]
 """Name -> numbers (galaxy,) and unit."""
-_KEYWORD = re.compile(r"[A-Z0-9_-]{1,8}|HIERARCH .*")
+KEYWORD = re.compile(r"[A-Z0-9_-]{1,8}|HIERARCH .*")
 
 
 def list_stamps(source: StampSource) -> list[StampFiles]:
@@ -29,7 +29,7 @@ def list_stamps(source: StampSource) -> list[StampFiles]:
     InputError
         If a pattern matches nothing, a column does not exist, there is no galaxy, or ids repeat.
     """
-    found = _from_paths(source) if source.table is None else _from_table(source, read_source_table(source))
+    found = _from_paths(source) if source.table is None else files_in_table(source, read_source_table(source))
     if not found:
         raise InputError(f"{source.table or source.image}: no galaxies in it")
     counts = Counter(files.id for files in found)
@@ -105,7 +105,8 @@ def _fault(source: StampSource, name: str, key: str, columns: dict[str, Files]) 
     return f"galaxy {name}: no file for it among {', '.join(missing)}" if missing else None
 
 
-def _from_table(source: StampSource, table: QTable) -> list[StampFiles]:
+def files_in_table(source: StampSource, table: QTable) -> list[StampFiles]:
+    """The files of every row of a table that is the source's, or as good as that."""
     planes = [_planes(source, table, kind) for kind in IMAGES]
     numbers = [_numbers(source, table, name) for name in NUMBERS]
     names = _table_names(source, table, planes[0])
@@ -168,6 +169,6 @@ def _numbers(source: StampSource, table: QTable, name: str) -> Sequence[Number]:
     column = name if given == getattr(StampSource, name) and name in table.colnames else given
     if isinstance(column, str) and column in table.colnames:
         return [float(value) for value in plain_column(table, column)[0].tolist()]
-    if isinstance(column, str) and not _KEYWORD.fullmatch(column):
+    if isinstance(column, str) and not KEYWORD.fullmatch(column):
         raise unknown_name(f"column of {source.table} for {name}", column, table.colnames)
     return [column] * len(table)
