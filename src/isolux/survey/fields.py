@@ -160,7 +160,7 @@ class FieldsInput(Input):
             write_maps(self.maps, name, found)
         shown = draw_portraits(found.measured, rows, self.portraits) if self.portraits else []
         remarks = (*found.remarks, *(() if positions is None else positions[1]))
-        return Measured(rows, seconds, shown, tuple(f"{name}: {remark}" for remark in remarks))
+        return Measured(rows, seconds, shown, tuple(dict.fromkeys(remarks)))
 
     def _images(self, given: Mapping[str, Any], bands: Sequence[str]) -> tuple[FieldImage, list[FieldImage]]:
         """The image and those of further bands, with the names of bands that all fields have."""
