@@ -15,7 +15,7 @@ LAYERS = {
     3: "radial renderer scene loss priors likelihood derived",
     4: "apertures growth moments source guess start fate correlated posterior bootstrap information uncertainty "
     "spikes retry footprint fit isolate isophotes field simulate nets bands nonparametric mock",
-    5: "options task workers measure measure_field testing io",
+    5: "options task workers measure measure_field testing io export",
     6: "survey report demo",
     7: "__init__ __main__ cli",
 }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from isolux.errors import FitWarning as FitWarning
     from isolux.errors import InputError as InputError
     from isolux.errors import MissingExtra as MissingExtra
+    from isolux.export import export as export
     from isolux.field.image import FieldImage as FieldImage
     from isolux.field.options import FieldOptions as FieldOptions
     from isolux.fit import fit as fit
@@ -74,6 +75,7 @@ _HOMES = {
     "bands": "BandsResult fit_bands forced",
     "batch": "Batch",
     "errors": "FitWarning InputError MissingExtra",
+    "export": "export",
     "field.image": "FieldImage",
     "field.options": "FieldOptions",
     "fit": "fit",

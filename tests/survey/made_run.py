@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from astropy import units as u
 from astropy.wcs import WCS
 
 import isolux
 from isolux.io.catalogue import Rows
 from isolux.io.portraits import Portrait, write_portraits
+from isolux.io.rows import with_sky
 from isolux.io.run_folder import Quarantined, Receipt, RunFolder
 from isolux.io.tables import to_arrow
 from isolux.simulate import Observation, mock_stamps
@@ -45,15 +47,15 @@ def make_run(
 ) -> RunFolder:
     """Make the folder of a finished run.
 
-    ``centre`` and ``spread`` are degrees; galaxies lie in a square of twice the spread on a side.  ``portraits`` is their
-    number in each part; the last ``without_place`` galaxies have no WCS; the last ``lost`` parts are given up.
+    ``centre`` and ``spread`` are degrees; galaxies lie in a square of twice the spread on a side. ``portraits`` is
+    their number in each part; the last ``without_place`` galaxies have no WCS; the last ``lost`` parts are given up.
     """
     run = RunFolder(folder)
     run.path.mkdir(parents=True, exist_ok=True)
     batch, truth = mock_stamps(galaxies, model, seed=seed, observation=VIEW)
     batch = dataclasses.replace(batch, wcs=_wcs(galaxies, seed, centre, spread, without_place))
     pieces = np.array_split(np.arange(galaxies), parts)
-    run.write_manifest({"name": "made", "input": {"kind": "mocks"}, "galaxies": galaxies, "parts": parts})
+    run.write_manifest(_manifest(galaxies, parts, seed))
     run.tell("begin", galaxies=galaxies, parts=parts)
     for number, rows in enumerate(pieces):
         if number >= parts - lost:
@@ -66,6 +68,20 @@ def make_run(
         )
     run.tell("end", done=parts - lost, lost=lost)
     return run
+
+
+def _manifest(galaxies: int, parts: int, seed: int) -> dict:
+    plan = {"parts": parts, "galaxies": galaxies, "pixels": galaxies * VIEW.size**2, "digest": "0" * 64}
+    return {
+        "format": 1,
+        "name": "made",
+        "created": "2026-01-01T00:00:00+00:00",
+        "configuration": {"kind": "mocks", "seed": str(seed)},
+        "versions": {"isolux": isolux.__version__},
+        "seeds": {"seed": str(seed)},
+        "plan": plan,
+        "input_files": 0,
+    }
 
 
 def _wcs(galaxies: int, seed: int, centre: tuple[float, float], spread: float, without: int) -> tuple:
@@ -114,13 +130,9 @@ def catalogue_rows(result: isolux.Result, truth: dict[str, np.ndarray]) -> Rows:
     """Rows of a survey's catalogue: those of a result without times, then the truth."""
     table = result.table()
     table.remove_column("seconds")
-    if "ra" not in table.colnames:
-        for axis, after in (("ra", 1), ("dec", 2)):
-            table.add_column(np.full(len(table), np.nan), index=after, name=axis)
-            table[axis].unit = "deg"
     sky = truth_on_sky(result, truth)
     for axis in ("ra", "dec"):
-        table[f"truth_{axis}"] = sky[axis] * table["ra"].unit
+        table[f"truth_{axis}"] = u.Quantity(sky[axis], "deg")
     for name, values in truth.items():
         column = name.replace(".", "_")
         unit = table[column].unit
@@ -128,7 +140,7 @@ def catalogue_rows(result: isolux.Result, truth: dict[str, np.ndarray]) -> Rows:
         values = values * result.pixel_scale.double().numpy() if long else values
         table[f"truth_{column}"] = values if unit is None else values * unit
         table[f"truth_{column}"].info.description = f"truth of {column}"
-    return to_arrow(table)
+    return with_sky(to_arrow(table))
 
 
 def truth_on_sky(result: isolux.Result, truth: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -71,6 +71,17 @@ goes on with a run that was ended, after comparing configuration and input.
 Exit codes: 0 all parts are done; 1 some were given up, their reasons are shown; 2 the call or its input cannot be used;
 3 the run has stopped (disk full, scheduler gone) and can be resumed; 130 interrupted, likewise.
 """
+EXPORT_HELP = """\
+Write a catalogue in another format or in the columns of a survey.
+
+[b]isolux export run --format hats --out galaxies[/b]
+[b]isolux export run/catalogue.parquet --columns legacy --band r --out catalogue.fits[/b]
+
+Formats: parquet, fits, votable, ecsv, csv, and hats, which LSDB reads. Columns: isolux, legacy (DESI Legacy Surveys),
+rubin (Data Preview 1), euclid (Q1). Of a survey run that is not complete, what is there is written, and what is missing
+is said.
+Exit codes: 0 it is written; 2 the call or its input cannot be used.
+"""
 PLOT_HELP = """\
 Draw data, model, residual and radial profile from image blocks.
 
@@ -299,6 +310,80 @@ def init(
     write_template(out, overwrite, survey)
     steps = [f"isolux survey {out}"] if survey else [f"isolux check {out}", f"isolux fit {out}"]
     typer.echo(f"{out} is written. Edit it, then:\n  " + "\n  ".join(steps))
+
+
+@app.command(help=EXPORT_HELP)
+def export(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of a run (isolux survey, fit or measure), or a catalogue.", metavar="RUN|CATALOGUE"
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The file, or the folder for HATS. Default: beside the rows.",
+            metavar="PATH",
+            show_default=False,
+        ),
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            help="parquet, fits, votable, ecsv, csv or hats. Default: by the name's ending.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None,
+    columns: Annotated[str, typer.Option(help="isolux, legacy, rubin or euclid.", metavar="NAME")] = "isolux",
+    band: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the band in a survey's columns, where the catalogue has one.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None,
+    component: Annotated[
+        str | None,
+        typer.Option(
+            help="Only this component of the model, in a survey's columns.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None,
+    pixel_scale: Annotated[
+        float | None,
+        typer.Option(
+            help="Arcsec, where the catalogue does not say it.", metavar="ARCSEC", show_default=False
+        ),
+    ] = None,
+    truth: Annotated[bool, typer.Option("--truth", help="The truth of simulated galaxies instead.")] = False,
+    primary: Annotated[
+        bool, typer.Option("--primary", help="Only sources that are primary in their field.")
+    ] = False,
+    margin: Annotated[
+        float, typer.Option(help="Round each cell of a HATS catalogue, in arcsec; 0: none.", metavar="ARCSEC")
+    ] = 5.0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+) -> None:
+    """Write a catalogue in another format or in the columns of a survey."""
+    from isolux.cli.export import export_and_show
+
+    export_and_show(
+        source,
+        out,
+        format=format,
+        columns=columns,
+        band=band,
+        component=component,
+        pixel_scale=pixel_scale,
+        truth=truth,
+        primary_only=primary,
+        margin=margin,
+        overwrite=overwrite,
+    )
 
 
 @app.command(help=PLOT_HELP)

@@ -22,6 +22,8 @@ from isolux.io.tables import from_arrow, plain_column, plain_values
 
 Pieces: TypeAlias = Callable[[], Iterator[pyarrow.Table]]
 BLOCK = 2880
+NOTE = b"isolux_"
+"""Metadata of a schema that begin so are kept in files that have a place for them."""
 
 
 def save(kind: str, path: Path, schema: pyarrow.Schema, pieces: Pieces) -> None:
@@ -52,9 +54,22 @@ def _parquet(path: Path, schema: pyarrow.Schema, pieces: Pieces) -> None:
 
 
 def _csv(path: Path, schema: pyarrow.Schema, pieces: Pieces) -> None:
-    with pyarrow.csv.CSVWriter(path, schema) as writer:
+    with pyarrow.csv.CSVWriter(path, _spread(schema.empty_table()).schema) as writer:
         for piece in pieces():
-            writer.write_table(piece)
+            writer.write_table(_spread(piece))
+
+
+def _spread(table: pyarrow.Table) -> pyarrow.Table:
+    """A table with a column for each element of its lists of fixed size: ``name_0``, ``name_1``, ..."""
+    columns: dict[str, Any] = {}
+    for field in table.schema:
+        if not pyarrow.types.is_fixed_size_list(field.type):
+            columns[field.name] = table[field.name]
+            continue
+        flat = table[field.name].combine_chunks().flatten()
+        width = field.type.list_size
+        columns |= {f"{field.name}_{k}": flat[k::width] for k in range(width)}
+    return pyarrow.table(columns)
 
 
 def _ecsv(path: Path, schema: pyarrow.Schema, pieces: Pieces) -> None:
@@ -98,7 +113,16 @@ def _fits(path: Path, schema: pyarrow.Schema, pieces: Pieces) -> None:
             header.set(f"TUNIT{number}", notes["unit"], after=f"TFORM{number}")
         if "description" in notes:
             header.set(f"TCOMM{number}", notes["description"], after=f"TFORM{number}")
+    for key, value in (schema.metadata or {}).items():
+        if key.startswith(NOTE):
+            header.add_history(f"{key.decode()}: {_ascii(value.decode())}")
     header["NAXIS2"] = total
+    letters = {
+        name: (np.dtype("S1"), kinds[name].shape) for name in schema.names if kinds[name].base.kind == "b"
+    }
+    kinds = np.dtype(
+        [(name, *letters.get(name, (kinds[name].base, kinds[name].shape))) for name in schema.names]
+    )
     with path.open("wb") as file:
         file.write(fits.PrimaryHDU().header.tostring().encode("ascii"))
         file.write(header.tostring().encode("ascii"))
@@ -120,7 +144,9 @@ def _fits_types(schema: pyarrow.Schema, pieces: Pieces) -> tuple[np.dtype[Any], 
                 widths[name] = max(widths[name], *(len(_ascii(text)) for text in values.tolist()), 1)
                 kinds[name] = (name, f"S{widths[name]}")
             else:
-                kinds[name] = (name, values.dtype.newbyteorder(">"), values.shape[1:])
+                # Whole numbers become floats in pieces with empty cells.
+                before = kinds[name][1] if name in kinds else values.dtype
+                kinds[name] = (name, np.result_type(before, values).newbyteorder(">"), values.shape[1:])
     return np.dtype([kinds[name] for name in schema.names]), total
 
 
@@ -130,6 +156,8 @@ def _records(piece: pyarrow.Table, kinds: np.dtype[Any]) -> np.ndarray:
         values = plain_values(piece, name)
         if values.dtype.kind == "U":
             records[name] = [_ascii(text).encode("ascii") for text in values.tolist()]
+        elif values.dtype.kind == "b":
+            records[name] = np.where(values, b"T", b"F")
         else:
             records[name] = values
     return records

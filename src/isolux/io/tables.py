@@ -90,7 +90,8 @@ def read_table(path: str | Path, text: Sequence[str] = ("id",)) -> QTable:
 
 def from_arrow(table: pyarrow.Table) -> QTable:
     """Columns of an Arrow table, with the units and descriptions of their metadata."""
-    out = QTable()
+    notes = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    out = QTable(meta={key: value for key, value in notes.items() if key.startswith("isolux_")})
     for field in table.schema:
         described = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
         values = plain_values(table, field.name)
