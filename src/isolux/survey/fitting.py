@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -90,11 +91,11 @@ class StampFitting(Input):
         """Model and options of the fit, for the manifest."""
         model: dict[str, dict[str, str]] = {}
         for parameter in self.scene.parameters:
-            component, _, name = parameter.name.partition(".")
-            model.setdefault(component, {})[name] = repr(parameter.setting)
+            component, _, name = parameter.full_name.partition(".")
+            model.setdefault(component, {})[name] = _plain(parameter.setting)
         for name, profile in self.scene.components.items():
             model.setdefault(name, {})["profile"] = f"{type(profile).__module__}.{type(profile).__qualname__}"
-        options = {name: repr(getattr(self.options, name)) for name in WHOLE}
+        options = {name: _plain(getattr(self.options, name)) for name in WHOLE}
         return {"model": model, "fit": {**options, "batch_size": str(self.batch_size)}}
 
     def try_out(self, part: Part) -> None:
@@ -150,6 +151,11 @@ class StampFitting(Input):
     def _rows(self, result: Result, carried: Rows | None) -> Rows:
         rows = with_sky(without(rows_of(result, "parquet"), VOLATILE))
         return rows if carried is None else with_columns(rows, without(carried, ["id"]))
+
+
+def _plain(value: Any) -> str:
+    """A setting as text that is the same in every process: functions without their place in memory."""
+    return re.sub(" at 0x[0-9a-f]+", "", repr(value))
 
 
 def draw_portraits(scene: Scene, batch: Batch, result: Result, wanted: Sequence[int]) -> list[Portrait]:
