@@ -83,6 +83,8 @@ def open_cluster(options: ClusterOptions) -> Iterator[Client]:
     with ExitStack() as stack:
         stack.enter_context(_quiet())
         stack.enter_context(dask.config.set(SETTINGS))
+        if options.dashboard == "none":
+            stack.enter_context(dask.config.set({"distributed.dashboard.link": ""}))
         if options.scheduler is not None:
             client = stack.enter_context(_running(options.scheduler))
         else:
@@ -165,7 +167,6 @@ def _quiet() -> Iterator[None]:
     """Keep Dask's own messages off the screen, unless the user's Dask configuration asks for them."""
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
-        warnings.filterwarnings("ignore", message="\\s*Port .* is already in use", category=UserWarning)
         warnings.simplefilter("ignore", VersionMismatchWarning)
         if not dask.config.get("logging", None):
             for name in list(logging.root.manager.loggerDict):

@@ -23,6 +23,7 @@ from isolux.survey.cluster_settings import (
     WORKER_SETTINGS,
     as_environment,
     check_names,
+    dashboard_options,
     memory_bytes,
     thread_environment,
 )
@@ -129,7 +130,10 @@ def job_arguments(options: ClusterOptions) -> tuple[dict[str, Any], int]:
         "job_script_prologue": [*given.get("job_script_prologue", ()), *prologue],
         # A worker measures one part at a time, whatever its number of threads; the last word counts.
         "worker_extra_args": [*given.get("worker_extra_args", ()), "--nthreads", "1", "--no-dashboard"],
-        "scheduler_options": {**_dashboard(options.dashboard), **given.get("scheduler_options", {})},
+        "scheduler_options": {
+            **dashboard_options(options.dashboard, "0.0.0.0"),
+            **given.get("scheduler_options", {}),
+        },
     }
     return given, processes
 
@@ -150,14 +154,6 @@ def _count(value: Any, name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise InputError(name, value, "a whole number, 1 or more")
     return value
-
-
-def _dashboard(address: str) -> dict[str, Any]:
-    return (
-        {"dashboard": False, "dashboard_address": None}
-        if address == "none"
-        else {"dashboard_address": address}
-    )
 
 
 def _reason(error: Exception) -> str:

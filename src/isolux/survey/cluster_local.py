@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -26,7 +27,13 @@ from distributed.system import MEMORY_LIMIT
 
 from isolux.errors import InputError
 from isolux.options import cores
-from isolux.survey.cluster_settings import WORKER_SETTINGS, check_names, memory_bytes, thread_environment
+from isolux.survey.cluster_settings import (
+    WORKER_SETTINGS,
+    check_names,
+    dashboard_options,
+    memory_bytes,
+    thread_environment,
+)
 from isolux.survey.options import ClusterOptions
 
 HOST = Path(__file__).with_name("cluster_host.py")
@@ -70,10 +77,13 @@ def local_cluster(options: ClusterOptions) -> Iterator[Client]:
         _scheduler(options.dashboard) as cluster,
         tempfile.TemporaryFile("w+", errors="replace") as log,
         Client(cluster, set_as_default=False) as client,
-        _host(places, cluster.scheduler_address, log) as host,
     ):
-        _wait(client, len(places), host, log, options.wait)
-        yield client
+        host = _Host(places, cluster.scheduler_address, log)
+        try:
+            host.wait(client, len(places), options.wait)
+            yield client
+        finally:
+            host.end()
 
 
 def local_places(options: ClusterOptions, gpus: int | None = None) -> Sequence[Place]:
@@ -117,73 +127,108 @@ def _visible_gpus(count: int) -> Sequence[str]:
 @contextmanager
 def _scheduler(dashboard: str) -> Iterator[LocalCluster]:
     """A scheduler that only this machine can reach; a dashboard's port that is taken is replaced by another."""
-    address = None if dashboard == "none" else dashboard
-    if address is not None and address.startswith(":"):
-        address = f"127.0.0.1{address}"
+    options = dashboard_options(dashboard, "127.0.0.1")
     try:
         cluster = LocalCluster(
-            n_workers=0, processes=True, dashboard_address=address, silence_logs=logging.CRITICAL
+            n_workers=0,
+            dashboard_address=options["dashboard_address"],
+            scheduler_kwargs=options,
+            silence_logs=logging.CRITICAL,
         )
-    except Exception as error:
+    except RuntimeError as error:
         cause = error.__cause__ or error
         raise InputError(
-            f"the scheduler cannot start: {cause}", dashboard, "an address such as :8787, or none"
+            f"the scheduler cannot start, {cause}; address of the dashboard", dashboard
         ) from None
     with cluster:
         yield cluster
 
 
-@contextmanager
-def _host(places: Sequence[Place], scheduler: str, log: IO[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """The process that starts the workers, and starts them again when they have died."""
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-        "DASK_LOGGING__DISTRIBUTED": "error",
-    }
-    environment |= thread_environment(int(places[0].environment["OMP_NUM_THREADS"]))
-    order = {
-        "scheduler": scheduler,
-        "config": dict(WORKER_SETTINGS),
-        "workers": [dataclasses.asdict(place) for place in places],
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-P", str(HOST)],
-        stdin=subprocess.PIPE,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        env=environment,
-        start_new_session=True,
-    )
-    assert process.stdin is not None
-    try:
-        with suppress(BrokenPipeError):
-            process.stdin.write(json.dumps(order).encode() + b"\n")
-            process.stdin.flush()
-        yield process
-    finally:
-        with suppress(BrokenPipeError):
-            process.stdin.write(b"end\n")
-            process.stdin.flush()
+class _Host:
+    """The process that starts the workers, and starts them again when they have died; it is replaced if it dies itself.
+
+    Parameters
+    ----------
+    places : sequence of Place
+        The workers.
+    scheduler : str
+        Address to which they connect.
+    log : file
+        What they say goes there.
+    """
+
+    def __init__(self, places: Sequence[Place], scheduler: str, log: IO[str]) -> None:
+        workers = [dataclasses.asdict(place) for place in places]
+        order = {"scheduler": scheduler, "config": dict(WORKER_SETTINGS), "workers": workers}
+        self.order = json.dumps(order).encode() + b"\n"
+        path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "DASK_LOGGING__DISTRIBUTED": "error"}
+        self.environment = os.environ | places[0].environment | path
+        self.log, self.ending = log, threading.Event()
+        self.process = self._start()
+        self.keeper = threading.Thread(target=self._keep, name="isolux-workers", daemon=True)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-P", str(HOST)],
+            stdin=subprocess.PIPE,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            env=self.environment,
+            start_new_session=True,
+        )
+        _send(process, self.order)
+        return process
+
+    def _keep(self) -> None:
+        while not self.ending.wait(1.0):
+            if self.process.poll() is not None:
+                _close(self.process)
+                self.process = self._start()
+
+    def wait(self, client: Client, count: int, seconds: float) -> None:
+        """Wait until all workers are there; from then on they are kept.
+
+        Raises
+        ------
+        InputError
+            If they do not start, or not in time.
+        """
+        until = time.monotonic() + seconds
+        while len(client.scheduler_info(n_workers=-1)["workers"]) < count:
+            if self.process.poll() is not None:
+                raise InputError(f"the workers of this machine did not start: {_last_line(self.log)}")
+            if time.monotonic() > until:
+                raise InputError(
+                    f"{count} workers of this machine did not start in time", seconds, "a longer wait"
+                )
+            time.sleep(0.05)
+        self.keeper.start()
+
+    def end(self) -> None:
+        """End the workers: what they are at is given up."""
+        self.ending.set()
+        if self.keeper.is_alive():
+            self.keeper.join()
+        _send(self.process, b"end\n")
         try:
-            process.wait(ENDING)
+            self.process.wait(ENDING)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        with suppress(BrokenPipeError):
-            process.stdin.close()
+            self.process.kill()
+            self.process.wait()
+        _close(self.process)
 
 
-def _wait(client: Client, count: int, host: subprocess.Popen[bytes], log: IO[str], seconds: float) -> None:
-    """Wait until all workers are there."""
-    until = time.monotonic() + seconds
-    while len(client.scheduler_info(n_workers=-1)["workers"]) < count:
-        if host.poll() is not None:
-            raise InputError(f"the workers of this machine did not start: {_last_line(log)}")
-        if time.monotonic() > until:
-            raise InputError(
-                f"{count} workers of this machine did not start in time", seconds, "a longer wait"
-            )
-        time.sleep(0.05)
+def _send(process: subprocess.Popen[bytes], line: bytes) -> None:
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):
+        process.stdin.write(line)
+        process.stdin.flush()
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):
+        process.stdin.close()
 
 
 def _last_line(log: IO[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import socket
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -38,6 +39,36 @@ def as_environment(settings: Mapping[str, Any]) -> dict[str, str]:
 def thread_environment(threads: int) -> dict[str, str]:
     """What gives numerical libraries their number of threads."""
     return {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+
+
+def dashboard_options(address: str, host: str) -> dict[str, Any]:
+    """Arguments of a scheduler for its dashboard; where the port is taken, any that is free.
+
+    Parameters
+    ----------
+    address : str
+        Such as ``:8787``, or ``none``.
+    host : str
+        Where ``address`` does not say which of this machine's addresses to listen at.
+
+    Raises
+    ------
+    InputError
+        If it is no address.
+    """
+    if address == "none":
+        return {"dashboard": False, "dashboard_address": f"{host}:0"}
+    name, _, port = address.rpartition(":")
+    name = name or host
+    if not port.isdigit():
+        raise InputError("address of the dashboard", address, "such as :8787, or none")
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((name, int(port)))
+        except (OSError, OverflowError):
+            port = "0"
+    return {"dashboard": True, "dashboard_address": f"{name}:{port}"}
 
 
 def memory_bytes(memory: str) -> int:
