@@ -61,7 +61,7 @@ defects, and one table with every parameter of every source.
 Exit codes: 0 it is written; 2 the call cannot be used; 130 interrupted.
 """
 SURVEY_HELP = """\
-Measure a survey of any size, part by part, on this machine or on a cluster; killed at whatever moment, it loses nothing.
+Measure a survey of any size, part by part, on this machine or on a cluster. Whatever ends it, nothing is lost.
 
 [b]isolux survey run.toml[/b]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from isolux.cli.survey_template import SURVEY_TEMPLATE
 from isolux.errors import InputError
 
 TEMPLATE = """\
@@ -92,8 +93,8 @@ profile = "sky"                    # its level is in image units a pixel
 """
 
 
-def write_template(path: Path, overwrite: bool = False) -> None:
-    """Write the run file.
+def write_template(path: Path, overwrite: bool = False, survey: bool = False) -> None:
+    """Write the run file, of ``isolux fit`` or of ``isolux survey``.
 
     Raises
     ------
@@ -103,4 +104,4 @@ def write_template(path: Path, overwrite: bool = False) -> None:
     if path.exists() and not overwrite:
         raise InputError(f"{path}: is there already; --overwrite replaces it")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(TEMPLATE, encoding="utf-8")
+    path.write_text(SURVEY_TEMPLATE if survey else TEMPLATE, encoding="utf-8")

@@ -20,7 +20,9 @@ from isolux.survey.part import Input
 from isolux.survey.run import SurveyRun
 
 SECTIONS = ("input", "model", "fit", "field", "survey", "cluster", "output")
-OUTPUT = ("folder", "exports", "columns", "name")
+OUTPUT = ("folder", "exports", "columns", "name", "maps")
+SHOWN_A_FIELD = 12
+"""Sources of a field whose images are kept for the report."""
 
 
 def read_survey_file(path: str | Path, **changes: Any) -> SurveyRun:
@@ -55,17 +57,19 @@ def _run(content: Mapping[str, Any], path: Path, changes: Mapping[str, Any]) -> 
     survey = _filled(SurveyOptions, "survey", content, changes)
     cluster = _filled(ClusterOptions, "cluster", content, changes)
     own = {key: value for key, value in changes.items() if key in _names(SurveyRun)}
+    target = Path(changes.get("folder", path.parent / Path(output["folder"]).expanduser()))
     values = {
-        "folder": path.parent / Path(output["folder"]).expanduser(),
+        "folder": target,
         "exports": tuple(exports),
         "columns": output.get("columns", "isolux"),
         "name": output["name"],
         **own,
     }
-    return SurveyRun(_input(content, path.parent, cluster), survey=survey, cluster=cluster, **values)
+    maps = str(target.resolve() / "maps") if output.get("maps") else None
+    return SurveyRun(_input(content, path.parent, cluster, maps), survey=survey, cluster=cluster, **values)
 
 
-def _input(content: Mapping[str, Any], folder: Path, cluster: ClusterOptions) -> Input:
+def _input(content: Mapping[str, Any], folder: Path, cluster: ClusterOptions, maps: str | None) -> Input:
     table = content.get("input")
     if not table:
         raise InputError("there is no section [input]")
@@ -75,7 +79,10 @@ def _input(content: Mapping[str, Any], folder: Path, cluster: ClusterOptions) ->
                 raise InputError(f"fields take no section [{section}]; write [field]")
         from isolux.survey.fields import field_options, fields_input
 
-        return fields_input(table, folder, field_options(content.get("field", {})))
+        options = field_options(content.get("field", {}))
+        return fields_input(table, folder, options, maps, SHOWN_A_FIELD)
+    if maps is not None:
+        raise InputError("maps = true in [output] is for fields")
     if "field" in content:
         raise InputError("[field] is for fields = ... in [input]")
     if not content.get("model"):
@@ -84,15 +91,15 @@ def _input(content: Mapping[str, Any], folder: Path, cluster: ClusterOptions) ->
     for name in ("workers", "threads", "device"):
         if name in fitting:
             raise InputError(f"{name} belongs to [cluster] here, not to [fit]")
-    options = run_options({**fitting, "threads": cluster.threads, "device": cluster.device}, {}, folder)
+    settings = run_options({**fitting, "threads": cluster.threads, "device": cluster.device}, {}, folder)
     scene: Scene = scene_from(content["model"], folder)
     if "mocks" in table:
         from isolux.survey.mocks import mocks_input
 
-        return mocks_input(table, folder, scene, options)
+        return mocks_input(table, folder, scene, settings)
     from isolux.survey.inputs import read_input
 
-    return read_input(table, folder, scene, options)
+    return read_input(table, folder, scene, settings)
 
 
 def _filled(kind: type, section: str, content: Mapping[str, Any], changes: Mapping[str, Any]) -> Any:
