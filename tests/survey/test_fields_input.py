@@ -82,7 +82,8 @@ def parts(source):
 
 @pytest.fixture(scope="module")
 def measured(source, parts):
-    return {text_of(part.listing, "id")[0]: source.measure(part, NOBODY) for part in parts}
+    names = [text_of(part.listing, "id")[0] for part in parts]
+    return {name: source.measure(part, frozenset(names)) for name, part in zip(names, parts, strict=True)}
 
 
 @pytest.fixture
@@ -260,7 +261,9 @@ def test_names_never_lead_out_of_the_folder_of_maps(field):
     source = fields_input({"fields": "list.ecsv"}, field, QUICK, maps=str(field / "run" / "maps"))
     (part,) = source.plan(1, 1)
     before = {path for path in field.rglob("*") if path.is_file()}
-    rows = source.measure(part, NOBODY).rows
+    found = source.measure(part, NOBODY)
+    rows = found.rows
+    assert len(found.portraits) == 0
     new = {path for path in field.rglob("*") if path.is_file()} - before
     assert len(new) == 2
     assert all((field / "run" / "maps") in path.resolve().parents for path in new)
@@ -458,6 +461,8 @@ def test_options_of_fields_from_a_run_file():
     assert options.priors[0].on == "sersic.sersic_index"
     with pytest.raises(InputError, match="did you mean 'threshold'"):
         field_options({"treshold": 3})
+    with pytest.raises(InputError, match=r"workers belongs to \[cluster\]"):
+        field_options({"workers": 3})
     with pytest.raises(InputError, match="portraits"):
         FieldsInput(source=None, portraits=-1)
 

@@ -31,6 +31,7 @@ from isolux.io.field_source import FieldSource
 from isolux.io.positions import Positions, read_positions
 from isolux.io.rows import rows_from, text_of
 from isolux.measure_field import MeasuredImage, measure_image, plain_name
+from isolux.options import RunOptions
 from isolux.priors import priors_from
 from isolux.survey.field_columns import example
 from isolux.survey.field_pictures import draw_portraits, write_maps
@@ -55,11 +56,11 @@ class FieldsInput(Input):
     source : FieldSource
         Where they are.
     options : FieldOptions
-        How each is measured; ``workers`` is of no account.
+        How each is measured; ``workers`` is of no account, and a ``device`` of ``auto`` is a GPU where there is one.
     maps : str, optional
         Folder for maps of residuals and models, a folder a field; none are written where left out.
     portraits : int
-        Galaxies of each field whose images are kept for the report.
+        Galaxies whose images are kept for the report, of each field that is asked for portraits.
 
     Raises
     ------
@@ -80,7 +81,7 @@ class FieldsInput(Input):
 
     def describe(self) -> Mapping[str, Any]:
         """All that decides over the rows."""
-        names = [f.name for f in dataclasses.fields(FieldOptions) if f.name != "workers"]
+        names = [f.name for f in dataclasses.fields(FieldOptions) if f.name not in ("workers", "device")]
         return {
             "input": self.source.described(),
             "field": {name: _described(getattr(self.options, name)) for name in names},
@@ -108,7 +109,14 @@ class FieldsInput(Input):
         return [path for text in text_of(part.listing, "files") for path in json.loads(text)]
 
     def measure(self, part: Part, portraits: frozenset[str]) -> Measured:
-        """Measure a field; which galaxies have portraits is chosen here.
+        """Measure a field.
+
+        Parameters
+        ----------
+        part : Part
+            The field.
+        portraits : frozenset of str
+            Names of fields of which portraits are wanted; which of its galaxies have one is chosen here.
 
         Raises
         ------
@@ -116,7 +124,7 @@ class FieldsInput(Input):
             If the field cannot be read.
         """
         try:
-            return self._measure(part)
+            return self._measure(part, portraits)
         finally:
             # They keep PSFs of fields that are done with.
             lost_light.cache_clear()
@@ -132,7 +140,7 @@ class FieldsInput(Input):
         """
         raise InputError(f"field {text_of(part.listing, 'id')[0]}: {reason}")
 
-    def _measure(self, part: Part) -> Measured:
+    def _measure(self, part: Part, portraits: frozenset[str]) -> Measured:
         name = text_of(part.listing, "id")[0]
         given: dict[str, Any] = {key: text_of(part.listing, key)[0] for key in TEXTS}
         if given["fault"]:
@@ -141,6 +149,7 @@ class FieldsInput(Input):
         shared = json.loads(given["shared"])
         field, others = self._images(given, shared["bands"])
         positions = _inside(given["planes"].get("positions"), field)
+        device = str(RunOptions(device=self.options.device).torch_device)
         began = time.perf_counter()
         with cpu_threads(1):
             found = measure_image(
@@ -152,13 +161,13 @@ class FieldsInput(Input):
                 also=others,
                 degrees=self.source.degrees,
                 hold=self.source.hold,
-                options=dataclasses.replace(self.options, workers=1),
+                options=dataclasses.replace(self.options, workers=1, device=device),
             )
         seconds = time.perf_counter() - began
         rows = self._rows(name, found, from_text(given["around"]), given["planes"].get("truth", ""), shared)
         if self.maps is not None:
             write_maps(self.maps, name, found)
-        shown = draw_portraits(found.measured, rows, self.portraits) if self.portraits else []
+        shown = draw_portraits(found.measured, rows, self.portraits if name in portraits else 0)
         remarks = (*found.remarks, *(() if positions is None else positions[1]))
         return Measured(rows, seconds, shown, tuple(dict.fromkeys(remarks)))
 
@@ -295,6 +304,9 @@ def field_options(table: Mapping[str, Any]) -> FieldOptions:
         For an unknown key, with the nearest known one, or a value that cannot be.
     """
     values = dict(table)
+    for name in ("workers", "device"):
+        if name in values:
+            raise InputError(f"{name} belongs to [cluster] here, not to [field]")
     if isinstance(values.get("priors"), list | tuple):
         values["priors"] = priors_from(values["priors"])
     return FieldOptions.from_dict(values)
