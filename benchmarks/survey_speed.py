@@ -282,67 +282,63 @@ WORK = {"run": large_run, "plain": plain, "stored": stored, "scaling": scaling}
 
 
 def report(found: dict) -> str:
-    lines = [
-        "## Survey runs: speed and memory",
-        "",
-        f"`python benchmarks/survey_speed.py`, PyTorch {torch.__version__}.",
-    ]
+    """The section of RESULTS.md."""
+    lines = ["## Survey runs: speed and memory", ""]
     lines += [
-        "64 x 64 pixels, Sérsic and sky, covariance; two cores.",
-        "",
-        "| what | galaxies | galaxies/s | |",
-        "|---|---|---|---|",
+        f"`python benchmarks/survey_speed.py`, PyTorch {torch.__version__}. Stamps of 64 x 64 pixels, Sérsic"
     ]
-    if "plain" in found:
-        p = found["plain"]
-        n = p["galaxies"]
-        for kind, words in (
-            ("draw+fit", "a loop that draws and fits"),
-            ("fit", "a loop that fits images in memory"),
-        ):
-            lines.append(f"| {words}, one core | {n} | {p[f'{kind} 1']:.0f} | |")
-            lines.append(f"| {words}, two cores at once | {2 * n} | {p[f'{kind} 2']:.0f} | |")
-    if "run" in found and "plain" in found:
-        r, base = found["run"], found["plain"]["draw+fit 2"]
-        lines.append(
-            f"| `isolux survey examples/survey/mocks.toml`, while parts are measured | {r['galaxies']} | {r['rate']:.0f} |"
-            f" {r['rate'] / base:.2f} of the loop |"
-        )
-        whole = r["galaxies"] / r["seconds"]
-        lines.append(
-            f"| the same from command to report, with HATS | {r['galaxies']} | {whole:.0f} | {whole / base:.2f} of the loop;"
-            f" {r['seconds']:.0f} s |"
-        )
-    if "stored" in found and "plain" in found:
-        s, base = found["stored"], found["plain"]["fit 2"]
-        lines.append(
-            f"| a survey of stamps in Parquet files | {s['rows']} | {s['rate']:.0f} | {s['rate'] / base:.2f} of the loop |"
-        )
+    lines += ["and sky, covariance; two cores. Rates are while parts are measured unless said otherwise.", ""]
+    lines += ["| what | galaxies | galaxies/s | part of the loop's rate |", "|---|---|---|---|"]
+    for words, galaxies, rate, base in rates(found):
+        lines.append(f"| {words} | {galaxies} | {rate:.0f} | {f'{rate / base:.2f}' if base else ''} |")
     if "run" in found:
-        m = found["run"]["memory"]
-        quarter = {
-            name: [max(v[k * len(v) // 4 : (k + 1) * len(v) // 4]) for k in range(4)] for name, v in m.items()
-        }
-        lines += ["", "Resident memory of the large run in MB, its largest in each quarter of the time:", ""]
-        lines += ["| | first | second | third | last |", "|---|---|---|---|---|"]
-        lines += [
-            f"| {name} | " + " | ".join(f"{v:.0f}" for v in values) + " |" for name, values in quarter.items()
-        ]
-        sizes = found["run"]["sizes"]
-        told = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sizes.items())
-        lines += ["", f"Files: {found['run']['files']}; {told}."]
+        lines += memory_and_files(found["run"])
     if "scaling" in found:
         s = found["scaling"]
-        rates = {w: max(run["rate"] for run in runs) for w, runs in s["runs"].items()}
+        one, two = (max(run["rate"] for run in s["runs"][workers]) for workers in "12")
         lines += [
             "",
-            f"One worker {rates['1']:.0f} galaxies/s, two {rates['2']:.0f}: {s['scaling']:.2f} times (the better of two runs each).",
+            f"One worker {one:.0f} galaxies/s, two {two:.0f}: {s['scaling']:.2f} times (better of two runs).",
         ]
         agree = "agree bit by bit" if all(s["the same bit by bit"]) else "DIFFER"
         lines.append(f"The {s['rows']} rows of all four runs {agree}.")
     parts = ", ".join(f"{name} {f['date']} at {f['commit']}" for name, f in found.items())
     lines += ["", f"Measured: {parts}. {next(iter(found.values()))['machine']}."]
     return "\n".join(lines) + "\n"
+
+
+def rates(found: dict) -> list[tuple[str, int, float, float | None]]:
+    """What was done, on how many galaxies, how many a second, and the rate of the loop that does the same."""
+    rows: list[tuple[str, int, float, float | None]] = []
+    base: dict[str, float | None] = {"draw+fit": None, "fit": None}
+    if "plain" in found:
+        p = found["plain"]
+        words = {"draw+fit": "a loop that draws and fits", "fit": "a loop that fits images in memory"}
+        for kind, told in words.items():
+            base[kind] = p[f"{kind} 2"]
+            rows.append((f"{told}, one core", p["galaxies"], p[f"{kind} 1"], None))
+            rows.append((f"{told}, two cores at once", 2 * p["galaxies"], p[f"{kind} 2"], None))
+    if "run" in found:
+        r = found["run"]
+        name = "`isolux survey examples/survey/mocks.toml`"
+        rows.append((name, r["galaxies"], r["rate"], base["draw+fit"]))
+        whole = f"{name}, from command to report with HATS: {r['seconds']:.0f} s"
+        rows.append((whole, r["galaxies"], r["galaxies"] / r["seconds"], base["draw+fit"]))
+    if "stored" in found:
+        s = found["stored"]
+        rows.append(("a survey of stamps in Parquet files", s["rows"], s["rate"], base["fit"]))
+    return rows
+
+
+def memory_and_files(run: dict) -> list[str]:
+    """A table of memory in the quarters of the run, and what it has written."""
+    lines = ["", "Resident memory of the large run in MB, its largest in each quarter of the time:", ""]
+    lines += ["| | first | second | third | last |", "|---|---|---|---|---|"]
+    for name, v in run["memory"].items():
+        quarters = [max(v[k * len(v) // 4 : (k + 1) * len(v) // 4]) for k in range(4)]
+        lines.append(f"| {name} | " + " | ".join(f"{value:.0f}" for value in quarters) + " |")
+    told = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in run["sizes"].items())
+    return [*lines, "", f"Files: {run['files']}; {told}."]
 
 
 if __name__ == "__main__":
