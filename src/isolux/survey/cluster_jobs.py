@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-from distributed import Client
+from distributed import Client, Status
 
 from isolux.errors import InputError, MissingExtra
 from isolux.survey.cluster_settings import (
@@ -78,6 +78,10 @@ def job_cluster(options: ClusterOptions) -> Iterator[Client]:
                 cluster.worker_spec.update(cluster.new_worker_spec())
             cluster.sync(_settled, cluster)
         except (RuntimeError, ValueError, OSError) as error:
+            for (
+                job
+            ) in cluster.workers.values():  # or closing the cluster complains of jobs that have not begun
+                job.status = Status.failed
             raise InputError(f"{options.kind.upper()} does not take the jobs: {_reason(error)}") from None
         client = stack.enter_context(Client(cluster, set_as_default=False))
         stack.enter_context(_replacing(cluster, jobs))

@@ -50,11 +50,13 @@ def kubernetes_cluster(options: ClusterOptions) -> Iterator[Client]:
         If dask-kubernetes is not installed.
     """
     manifest = cluster_manifest(options)
+    import kr8s
     from dask_kubernetes.operator import KubeCluster
 
     arguments = {name: options.options[name] for name in OF_THE_CLUSTER & set(options.options)}
     with ExitStack() as stack:
         try:
+            kr8s.api(namespace=arguments.get("namespace")).version()
             cluster = KubeCluster(custom_cluster_spec=manifest, quiet=True, **arguments)
             stack.enter_context(cluster)
             client = stack.enter_context(Client(cluster, set_as_default=False))
