@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from isolux.profiles import Sersic as Sersic
     from isolux.profiles import Spline as Spline
     from isolux.psf_model import PsfModel as PsfModel
+    from isolux.report.page import write_report as write_report
     from isolux.result import Result as Result
     from isolux.scene import Scene as Scene
     from isolux.solve import FirstOrder as FirstOrder
@@ -94,6 +95,7 @@ _HOMES = {
     "profiles": "Exponential Ferrer FlatSky Gaussian ImageProfile King Moffat PixelGrid PlaneSky PointSource "
     "RadialProfile Sersic Spline",
     "psf_model": "PsfModel",
+    "report.page": "write_report",
     "result": "Result",
     "scene": "Scene",
     "solve": "FirstOrder LevenbergMarquardt Sampler",

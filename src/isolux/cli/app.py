@@ -89,6 +89,14 @@ Draw data, model, residual and radial profile from image blocks.
 
 Exit codes: 0 all are drawn; 1 some files are no image blocks; 2 the call cannot be used.
 """
+REPORT_HELP = """\
+Make a page of a run: how the fits ended, charts, and a gallery of galaxies with their models.
+
+[b]isolux report run[/b]
+
+It takes the folder of isolux survey, fit or measure, or a catalogue, and writes one HTML file, which needs no network.
+Exit codes: 0 it is written; 2 there is nothing to show, or the call cannot be used.
+"""
 RunFile = Annotated[
     Path | None,
     typer.Argument(help="A run file, as isolux init writes it; options win over it.", metavar="[RUN.TOML]"),
@@ -402,6 +410,31 @@ def plot(
 
     if not plot_blocks(blocks, out, [name.strip() for name in format.split(",")]):
         raise typer.Exit(1)
+
+
+@app.command(help=REPORT_HELP)
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or a catalogue.", metavar="RUN")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The page. Default: report.html in the folder.", metavar="FILE", show_default=False),
+    ] = None,
+    gallery: Annotated[int, typer.Option(help="Galaxies shown one by one, at most.", metavar="N")] = 400,
+    points: Annotated[
+        int, typer.Option(help="Galaxies drawn as points, at most; numbers are over all.", metavar="N")
+    ] = 20_000,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table with id and true values in the catalogue's columns.", metavar="FILE", show_default=False
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a page that is there.")] = False,
+) -> None:
+    """Make a page of a run: how the fits ended, charts, and a gallery of galaxies with their models."""
+    from isolux.cli.report import report_and_show
+
+    report_and_show(run, out, gallery, points, truth, overwrite)
 
 
 @app.command()

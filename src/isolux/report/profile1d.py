@@ -22,6 +22,8 @@ GROWTH = 0.08
 """Width of an annulus over its inner semi-major axis; never narrower than one pixel."""
 COVERED = 0.3
 """Share of an annulus that must lie on the stamp."""
+LEAST_AREA = 8.0
+"""Pixels of an annulus from which on that share can be told."""
 UPSAMPLED = 8
 
 
@@ -74,7 +76,7 @@ class Annuli:
         inside = np.bincount(step.ravel(), minlength=len(edges) - 1)
         boxy = float(superellipse_area(torch.tensor(shape.boxiness, dtype=torch.float64)))
         area = math.pi * shape.axis_ratio * boxy * np.diff(edges**2)
-        few = np.flatnonzero((inside < COVERED * area) & (edges[:-1] >= 2))
+        few = np.flatnonzero((inside < COVERED * area) & (edges[:-1] >= 2) & (area >= LEAST_AREA))
         last = few[0] if len(few) else len(edges)
         good = ~mask & (step < last)
         numbers, member = np.unique(step[good], return_inverse=True)

@@ -27,6 +27,7 @@ FIRST = (
     "level",
 )
 """Parameters by short name, the most telling first."""
+SKY = ("level", "gradient_x", "gradient_y")
 ANGLES = ("position_angle", "pa_sky")
 RELATIVE = ("effective_radius", "scale_radius", "sersic_index", "fwhm", "flux")
 """Parameters whose differences from the truth are given in per cent."""
@@ -69,9 +70,7 @@ def columns_of(schema: pyarrow.Schema) -> list[Column]:
         if kind is not None:
             notes = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
             unit = notes.get("unit", "")
-            found.append(
-                Column(field.name, UNITS.get(unit, unit), notes.get("description", ""), kind)
-            )
+            found.append(Column(field.name, UNITS.get(unit, unit), notes.get("description", ""), kind))
     return found
 
 
@@ -122,15 +121,14 @@ def labels(columns: Sequence[Column]) -> dict[str, str]:
     owners: dict[str, set[str]] = {}
     for column in columns:
         plain = _plain(column.name)
-        if short_name(plain) != plain:
-            owners.setdefault(short_name(plain), set()).add(plain)
-        else:
-            owners.setdefault(plain, set()).add(plain)
+        owners.setdefault(short_name(plain), set()).add(plain)
     out = {}
     for column in columns:
         plain = _plain(column.name)
         short = short_name(plain)
-        words = column.name.replace(plain, short if len(owners[short]) == 1 else plain, 1)
+        words = column.name.replace(
+            plain, short if len(owners[short]) == 1 and short not in SKY else plain, 1
+        )
         out[column.name] = words.replace("_", " ").replace("sersic", "Sérsic")
     return out
 

@@ -61,7 +61,9 @@ def texts(rows: Rows, name: str) -> list[str]:
 
 def rounded(values: Sequence[float] | np.ndarray, digits: int = 6) -> list[float | None]:
     """Numbers of few digits, None where not finite."""
-    return [float(f"{v:.{digits}g}") if math.isfinite(v) else None for v in np.asarray(values, float).tolist()]
+    return [
+        float(f"{v:.{digits}g}") if math.isfinite(v) else None for v in np.asarray(values, float).tolist()
+    ]
 
 
 def _plain(value: float, whole: bool) -> float | int | None:
@@ -72,4 +74,3 @@ def _plain(value: float, whole: bool) -> float | int | None:
 
 def _base64(values: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,12 @@ from isolux.report.page.truth import number
 from isolux.status import FLAG_MESSAGES, Flag, Status
 
 KINDS = {"survey": "a survey run", "fit": "a catalogue of fitted galaxies", "field": "a field"}
-INPUTS = {"stamps": "stamps", "catalogue": "a catalogue of images", "fields": "fields", "mocks": "simulated stamps"}
+INPUTS = {
+    "stamps": "stamps",
+    "catalogue": "a catalogue of images",
+    "fields": "fields",
+    "mocks": "simulated stamps",
+}
 LONGEST = 400
 """Characters of a value of the configuration that are shown."""
 MOST_QUARANTINED = 50
@@ -64,11 +70,17 @@ def facts(origin: Origin, sampled: Sampled, chi2: float, speed: Speed | None) ->
     fitted = sum(n for code, n in sampled.status.items() if Status(code).fitted)
     converged = sampled.status.get(int(Status.CONVERGED), 0)
     lost = sum(part.galaxies for part in origin.quarantined)
-    out = [Fact("galaxies", _count(sampled.total), _of_planned(origin, sampled.total))]
+    out = [Fact(noun(origin), _count(sampled.total), _of_planned(origin, sampled.total))]
     out.append(Fact("converged", _count(converged), _share(converged, sampled.total)))
     if fitted > converged:
-        out.append(Fact("fitted, not converged", _count(fitted - converged), _share(fitted - converged, sampled.total)))
-    out.append(Fact("without a fit", _count(sampled.total - fitted), _share(sampled.total - fitted, sampled.total)))
+        out.append(
+            Fact(
+                "fitted, not converged", _count(fitted - converged), _share(fitted - converged, sampled.total)
+            )
+        )
+    out.append(
+        Fact("without a fit", _count(sampled.total - fitted), _share(sampled.total - fitted, sampled.total))
+    )
     if lost:
         parts = len(origin.quarantined)
         out.append(Fact("given up", _count(lost), f"galaxies, in {parts} part{'s' * (parts != 1)}"))
@@ -94,10 +106,17 @@ def _fit_facts(points: Rows, total: int) -> list[Fact]:
     if "seconds" not in points.column_names:
         return []
     mean = float(np.nanmean(np.append(number(points, "seconds"), 0.0)))
-    return [Fact("time of fitting", duration(mean * total), f"{1e3 * mean:.3g} ms a galaxy")] if mean > 0 else []
+    return (
+        [Fact("time of fitting", duration(mean * total), f"{1e3 * mean:.3g} ms a galaxy")] if mean > 0 else []
+    )
 
 
-def sentence(origin: Origin, columns: Sequence[Column], speed: Speed | None) -> str:
+def noun(origin: Origin) -> str:
+    """What the rows are: a field's are stars too."""
+    return "sources" if origin.what == "field" or "primary" in origin.schema.names else "galaxies"
+
+
+def sentence(origin: Origin, sampled: Sampled, columns: Sequence[Column], speed: Speed | None) -> str:
     """What the page is about, in a sentence."""
     model = model_of(columns)
     kind = _configured(origin.about).get("kind", "")
@@ -107,6 +126,9 @@ def sentence(origin: Origin, columns: Sequence[Column], speed: Speed | None) -> 
     text = what[0].upper() + what[1:]
     if model and origin.what != "field":
         text += f", model {model}"
+    if "model" in sampled.points.column_names and sampled.total == len(sampled.points):
+        counts = Counter(str(name) for name in sampled.points["model"].to_pylist() if name)
+        text += ", as " + ", ".join(f"{name} ({n})" for name, n in counts.most_common(8)) if counts else ""
     if speed is not None:
         text += f", measured from {speed.first} to {speed.last} UTC"
     return text + "."
@@ -177,7 +199,7 @@ def _count(number: int) -> str:
 
 
 def _share(number: int, total: int) -> str:
-    if not number:
-        return ""
+    if not number or number == total:
+        return "all" if number else ""
     share = 100 * number / max(total, 1)
-    return f"{share:.1f} %" if 0.05 <= share < 99.95 or number == total else f"{share:.2g} %" if share < 1 else f"{share:.3f} %"
+    return f"{share:.1f} %" if 0.05 <= share < 99.95 else f"{share:.2g} %" if share < 1 else f"{share:.3f} %"

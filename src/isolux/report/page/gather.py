@@ -14,7 +14,7 @@ import pyarrow
 import pyarrow.compute as pc
 
 from isolux.io.catalogue import Rows
-from isolux.report.page.columns import Column
+from isolux.report.page.columns import Column, short_name
 from isolux.report.page.histogram import Histogram
 from isolux.report.page.truth import Compared, number
 from isolux.status import Flag, Status
@@ -24,6 +24,9 @@ PLACE, ORDER = "__row", "__order"
 REVIEWED = 10
 """One in so many galaxies of the gallery at most is one without a fit."""
 FITTED = [int(status) for status in Status if status.fitted]
+
+SHARES = ("axis_ratio", "bulge_fraction")
+"""Parameters between 0 and 1, never drawn on a logarithmic scale."""
 
 Pieces = Callable[[Sequence[str] | None], Iterator[Rows]]
 
@@ -51,7 +54,9 @@ class Sampled:
     shown: Rows
 
 
-def sample(pieces: Pieces, names: Sequence[str], points: int, gallery: int, pictured: frozenset[str] | None) -> Sampled:
+def sample(
+    pieces: Pieces, names: Sequence[str], points: int, gallery: int, pictured: frozenset[str] | None
+) -> Sampled:
     """Look at all galaxies once.
 
     Parameters
@@ -158,6 +163,8 @@ def wide_ranging(points: Rows, columns: Sequence[Column]) -> frozenset[str]:
     """Columns of positive numbers that range over nearly a decade or more: drawn on a logarithmic scale."""
     found = set()
     for column in columns:
+        if short_name(column.name) in SHARES:
+            continue
         values = number(fitted(points), column.name)
         values = values[np.isfinite(values)]
         if values.size:
@@ -191,7 +198,9 @@ def _gallery(points: Rows, with_images: Sequence[Rows], size: int) -> Rows:
         chosen = points.slice(0, size)
     else:
         pictured = pyarrow.concat_tables(with_images, promote_options="default")
-        lost = points.filter(pc.invert(pc.is_in(points["status"], pyarrow.array(FITTED, points["status"].type))))
+        lost = points.filter(
+            pc.invert(pc.is_in(points["status"], pyarrow.array(FITTED, points["status"].type)))
+        )
         lost = lost.filter(pc.invert(pc.is_in(lost[PLACE], pictured[PLACE].combine_chunks())))
         room = max(size // REVIEWED, size - len(pictured)) if len(lost) else 0
         some = lost.slice(0, min(room, max(size // REVIEWED, 1)))

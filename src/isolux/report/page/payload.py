@@ -18,7 +18,7 @@ from isolux.report.page.histogram import Histogram
 from isolux.report.page.truth import Compared, number
 
 BINS = 60
-ROOM = 700_000
+ROOM = 600_000
 """Numbers of all points together that the page has room for."""
 CHI2 = "reduced_chi2"
 EXPECTED_OF = 3000
@@ -72,7 +72,9 @@ def joined(sampled: Sampled) -> tuple[Rows, list[int]]:
     return table, [where[row] for row in shown[PLACE].to_pylist()]
 
 
-def pointed(columns: Sequence[Column], main: Sequence[str], truths: Sequence[Compared], points: int) -> list[Column]:
+def pointed(
+    columns: Sequence[Column], main: Sequence[str], truths: Sequence[Compared], points: int
+) -> list[Column]:
     """The columns that every point has: those of the charts, and as many others as there is room for."""
     needed = [*main, *(f"{name}_err" for name in main), "status", "flags", CHI2, "ra", "dec"]
     needed += [name for pair in truths for name in (pair.column, pair.truth, pair.error)]
@@ -83,10 +85,15 @@ def pointed(columns: Sequence[Column], main: Sequence[str], truths: Sequence[Com
     return first + rest[: max(room, 0)]
 
 
-def drawn_histogram(histogram: Histogram, bins: int = BINS) -> dict[str, Any]:
-    """A histogram over all galaxies for the page; ends in the column's own unit."""
+def bins_for(total: int) -> int:
+    """Bins of a histogram of so many values: as the cube root of their number (Scott 1979, Biometrika 66, 605)."""
+    return int(np.clip(3.2 * total ** (1 / 3), 10, BINS))
+
+
+def drawn_histogram(histogram: Histogram) -> dict[str, Any]:
+    """A histogram over all galaxies for the page; ends are logarithms where ``log``."""
     low, high = _ends(histogram)
-    counts, below, above = histogram.coarse(low, high, bins)
+    counts, below, above = histogram.coarse(low, high, bins_for(histogram.total))
     return {
         "log": histogram.log,
         "low": low,
@@ -106,11 +113,12 @@ def expected_chi2(points: Rows, histogram: Histogram) -> dict[str, Any]:
     spread = max(histogram.quantile(0.95) - middle, middle - histogram.quantile(0.05), 0.02)
     low, high = max(low, middle - 4 * spread, 0.0), min(high, middle + 4 * spread)
     out = drawn_histogram(histogram) | {"low": low, "high": high}
-    counts, below, above = histogram.coarse(low, high, BINS)
+    bins = bins_for(histogram.total)
+    counts, below, above = histogram.coarse(low, high, bins)
     out |= {"counts": counts.tolist(), "below": below, "above": above, "expected": None}
     freedom = _degrees(fitted(points))
     if freedom.size:
-        edges = np.linspace(low, high, BINS + 1)
+        edges = np.linspace(low, high, bins + 1)
         share = np.diff(stats.chi2.cdf(edges[:, None] * freedom, freedom).mean(1))
         out["expected"] = rounded(share * histogram.total, 4)
     return out
@@ -120,7 +128,7 @@ def comparison(pair: Compared, counted: Counted) -> dict[str, Any]:
     """How a column compares with its truth, over all galaxies that have a fit."""
     away, pull = counted.differences[pair.column], counted.pulls[pair.column]
     low, high = -PULLS, PULLS
-    counts, below, above = pull.coarse(low, high, 48)
+    counts, below, above = pull.coarse(low, high, 2 * (bins_for(pull.total) // 2))
     numbers = {
         "n": pull.total,
         "offset": away.quantile(0.5),
@@ -139,7 +147,9 @@ def comparison(pair: Compared, counted: Counted) -> dict[str, Any]:
 
 def tally_lines(lines: Sequence[Tally]) -> list[Mapping[str, Any]]:
     """Lines of a table of statuses or flags for the scripts."""
-    return [{"code": line.code, "name": line.name, "message": line.message, "count": line.count} for line in lines]
+    return [
+        {"code": line.code, "name": line.name, "message": line.message, "count": line.count} for line in lines
+    ]
 
 
 def _degrees(rows: Rows) -> np.ndarray:

@@ -20,11 +20,11 @@ from isolux.report.panels import LIGHT_MAP, RESIDUAL_MAP
 from isolux.report.stretch import Stretch, asinh_ticks, reach, robust_scatter
 from isolux.report.view import GalaxyView
 
-LIGHT_LEVELS, RESIDUAL_LEVELS = 160, 48
+LIGHT_LEVELS, RESIDUAL_LEVELS = 96, 32
 """Colours of an image: noise is told apart no finer than it needs, so that files stay small."""
 BAD = (150, 150, 150)
 """Colour of masked pixels."""
-ROOM = 6_600_000
+ROOM = 5_200_000
 """Pixels of all galaxies of a page together, one image each."""
 SMALLEST, LARGEST = 32, 256
 

@@ -77,7 +77,16 @@ def speed(receipts: Iterable[Receipt]) -> Speed | None:
     first, last = (f"{t:%Y-%m-%d %H:%M}" for t in times)
     busy = _covered(end - seconds, end)
     return Speed(
-        len(table), int(rows.sum()), again, busy, float(cpu.sum()), int(memory.max()), len(hosts), first, last, drawn
+        len(table),
+        int(rows.sum()),
+        again,
+        busy,
+        float(cpu.sum()),
+        int(memory.max()),
+        len(hosts),
+        first,
+        last,
+        drawn,
     )
 
 

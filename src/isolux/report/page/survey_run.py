@@ -61,7 +61,9 @@ def _sky_levels(rows: Rows) -> dict[str, float]:
     names = rows["id"].to_pylist()
     column = next((name for name in rows.column_names if name == "sky_level"), None)
     levels = [np.nan] * len(names) if column is None else rows[column].to_pylist()
-    return {name: np.nan if level is None else float(level) for name, level in zip(names, levels, strict=True)}
+    return {
+        name: np.nan if level is None else float(level) for name, level in zip(names, levels, strict=True)
+    }
 
 
 def view_of_portrait(portrait: Portrait, level: float = np.nan) -> GalaxyView:
@@ -96,4 +98,3 @@ def view_of_portrait(portrait: Portrait, level: float = np.nan) -> GalaxyView:
         shape=shape,
         model=model if fitted else None,
     )
-

@@ -18,7 +18,7 @@ from isolux.io.catalogue import Rows
 from isolux.io.safe_files import put_text
 from isolux.report.page import columns as named
 from isolux.report.page.encode import texts, to_json
-from isolux.report.page.facts import MOST_QUARANTINED, about, facts, history, sentence, tallies
+from isolux.report.page.facts import MOST_QUARANTINED, about, facts, history, noun, sentence, tallies
 from isolux.report.page.gather import Sampled, count, sample, wide_ranging
 from isolux.report.page.origin import Origin, open_origin
 from isolux.report.page.payload import CHI2, payload, tally_lines
@@ -80,7 +80,7 @@ def write_report(
     gallery: int = 400,
     points: int = 20_000,
     truth: str | Path | None = None,
-    overwrite: bool = True,
+    overwrite: bool = False,
 ) -> Written:
     """Write a page that shows a run: summary, charts, and a gallery of galaxies with their models.
 
@@ -135,11 +135,16 @@ def page(origin: Origin, gallery: int, points: int, truth: str | Path | None = N
     times = speed(origin.receipts())
     content["speed"] = None if times is None else times.drawn
     statuses, flags = tallies(sampled)
-    content |= {"statuses": tally_lines(statuses), "flags": tally_lines(flags), "name": origin.name}
+    content |= {
+        "statuses": tally_lines(statuses),
+        "flags": tally_lines(flags),
+        "name": origin.name,
+        "noun": noun(origin),
+    }
     chi2 = counted.values[CHI2].quantile(0.5) if CHI2 in counted.values else float("nan")
     shown = {
         "name": origin.name,
-        "sentence": sentence(origin, columns, times),
+        "sentence": sentence(origin, sampled, columns, times),
         "facts": facts(origin, sampled, chi2, times),
         "statuses": statuses,
         "flags": flags,

@@ -1,6 +1,6 @@
 // Every chart of the page, put into the place that the template keeps for it.
 
-import {count, h, number} from "./format.js";
+import {count, h, number, withError} from "./format.js";
 import {Frame} from "./frame.js";
 import {distribution, histogram} from "./histogram.js";
 import {ranges, Scale} from "./scale.js";
@@ -48,7 +48,7 @@ function chi2({content, galaxies, state, fitted}) {
     brushed: brush(state, "reduced_chi2", "reduced χ²"),
   });
   const line = expected ? "The line is what right models and right σ would give, for the same degrees of freedom. " : "The line is at 1. ";
-  place("chi2-note").textContent = line + (below + above ? `${count(below + above)} galaxies lie beyond the chart.` : "");
+  place("chi2-note").textContent = line + (below + above ? `${count(below + above)} beyond the ends of the chart.` : "");
 }
 
 function brush(state, name, label) {
@@ -147,7 +147,7 @@ function truth(page) {
   const unitOf = (pair) => (pair.relative ? "%" : named(pair).unit);
   const cells = (pair) => [
     h("th", {scope: "row"}, named(pair).label), unitOf(pair), count(pair.n),
-    `${number(pair.offset, 3)} ± ${number(pair.offset_error, 2)}`, number(pair.scatter, 3), number(pair.pull_offset, 2), number(pair.pull_width, 3), `${number(pair.outliers, 2)} %`,
+    withError(pair.offset, pair.offset_error), number(pair.scatter, 3), number(pair.pull_offset, 2), number(pair.pull_width, 3), `${number(pair.outliers, 2)} %`,
   ].map((cell) => (cell instanceof Node ? cell : h("td", {}, cell)));
   place("truth-rows").append(...content.compared.map((pair) => h("tr", {}, cells(pair))));
   const wanted = content.compared.filter((pair) => galaxies.has(pair.truth) && pair.n).slice(0, 9);
@@ -204,7 +204,7 @@ function speed({content}) {
   const xLabel = `${unit} since the first part was begun`;
   new Frame(place("progress-chart"), {label: `Galaxies done against time: ${done[done.length - 1]} after ${number(times[times.length - 1], 3)} ${unit}`, x, y: new Scale(0, done[done.length - 1] * 1.06), xLabel, height: 220, margin: {left: 60, right: 10, top: 8, bottom: 38}, paint: paintLine});
   const y = Scale.of(each, {cut: 0});
-  y.low = Math.min(y.low, 0.8 * y.high);
+  y.low = 0;
   const paintDots = (ctx, frame) => dots(ctx, frame, times, each, () => true, frame.colours.pick, 3.5, 0.7);
   new Frame(place("each-chart"), {label: `Milliseconds a galaxy of each part, from ${number(Math.min(...each), 3)} to ${number(Math.max(...each), 3)}`, x, y, xLabel, height: 220, margin: {left: 60, right: 10, top: 8, bottom: 38}, paint: paintDots});
   if (every > 1) place("speed-note").textContent = `Every ${every}th part is drawn.`;

@@ -100,7 +100,7 @@ export class Controls {
     const shown = state.shown.reduce((a, b) => a + b, 0), beyond = state.beyond();
     const sampled = this.content.total > galaxies.count ? " sampled" : "";
     this.told.textContent = state.active
-      ? `${count(state.chosen)} of ${count(galaxies.count)}${sampled} galaxies, ${count(shown)} of ${count(state.shown.length)} in the gallery`
+      ? `${count(state.chosen)} of ${count(galaxies.count)}${sampled} ${this.content.noun}, ${count(shown)} of ${count(state.shown.length)} in the gallery`
         + (beyond.length ? ` (charts do not know ${beyond.join(", ")})` : "")
       : "";
   }

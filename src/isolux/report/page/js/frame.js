@@ -86,7 +86,7 @@ export class Frame {
 
   axes() {
     const {x, y, xLabel, yLabel, ticks: wanted} = this.options, {box} = this;
-    const bottom = box.top + box.height, [many, tall] = wanted ?? [Math.max(2, box.width / 80), Math.max(2, box.height / 45)];
+    const bottom = box.top + box.height, [many, tall] = wanted ?? [Math.max(3, box.width / 62), Math.max(3, box.height / 36)];
     const group = s("g", {class: "axes"});
     group.append(s("path", {class: "edge", d: `M${box.left},${box.top}V${bottom}H${box.left + box.width}`}));
     for (const value of x ? x.ticks(many) : []) {

@@ -11,7 +11,7 @@ export class Gallery {
     Object.assign(this, {host, state, galaxies, content, sortBy: "", down: false, cards: new Map(), made: 0});
     this.list = host.querySelector("#cards");
     this.told = host.querySelector("#gallery-count");
-    this.more = h("button", {type: "button", class: "more", on: {click: () => this.add(true)}}, "Show more galaxies");
+    this.more = h("button", {type: "button", class: "more", on: {click: () => this.add(true)}}, `Show more ${content.noun}`);
     this.list.after(this.more);
     this.controls();
     this.watcher = new IntersectionObserver((seen) => {
@@ -65,8 +65,8 @@ export class Gallery {
     this.list.replaceChildren();
     this.add();
     const total = this.galaxies.shown.length;
-    const shown = this.rows.length === total ? `${count(total)} galaxies` : `${count(this.rows.length)} of ${count(total)} galaxies`;
-    this.told.textContent = this.rows.length ? shown : "No galaxy of the gallery meets the filter.";
+    const shown = this.rows.length === total ? `${count(total)} ${this.content.noun}` : `${count(this.rows.length)} of ${count(total)} ${this.content.noun}`;
+    this.told.textContent = this.rows.length ? shown : `None of the ${total} in the gallery meets the filter.`;
   }
 
   add(focus = false) {
@@ -86,7 +86,7 @@ export class Gallery {
       return h("div", {}, h("dt", {}, column.label), h("dd", {}, withError(get(name), get(`${name}_err`)), unit(column)));
     });
     const chi2 = get("reduced_chi2");
-    const end = h("div", {}, h("dt", {}, "reduced χ²"), h("dd", {}, number(chi2, 4)));
+    const end = h("div", {}, h("dt", {}, "reduced χ²"), h("dd", {}, chi2 === null || chi2 > 1e4 ? number(chi2, 3) : chi2.toFixed(3)));
     const enter = () => state.hover(galaxies.shown[k]);
     const card = h("li", {class: "galaxy", on: {pointerenter: enter, pointerleave: () => state.hover(-1), focusin: enter}},
       h("h3", {}, h("a", {href: `#galaxy=${encodeURIComponent(id)}`, title: id}, short(id, 34))),

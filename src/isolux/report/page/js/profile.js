@@ -12,18 +12,18 @@ export function profileChart(profile, name, {width, height, axes}) {
   const svg = s("svg", {viewBox: `0 0 ${width} ${height}`, role: "img", class: "profile", "aria-label": described(profile, name)});
   if (axes) drawAxes(svg, parts, "surface brightness [mag/arcsec²]", "semi-major axis [arcsec]");
   else svg.append(s("path", {class: "edge", d: `M${box.left},${box.top}V${box.top + box.height}H${box.left + box.width}`}));
+  svg.append(s("path", {class: "model", d: pathOf(profile.radius, profile.model, px, py, box)}));
   profile.radius.forEach((radius, k) => {
     const value = profile.data[k];
     if (value !== null) {
       const low = py(value + (profile.down[k] ?? 1)), high = py(value - profile.up[k]);
       svg.append(s("path", {class: "bar", d: `M${px(radius)},${high}V${Math.min(low, box.top + box.height)}`}));
-      svg.append(s("circle", {class: "dot", cx: px(radius), cy: py(value), r: axes ? 3 : 1.7}));
+      svg.append(s("circle", {class: "dot", cx: px(radius), cy: py(value), r: axes ? 3 : 2}));
     } else if (profile.limit[k] !== null) {
       const y = py(profile.limit[k]), size = axes ? 3.5 : 2;
       svg.append(s("path", {class: "limit", d: `M${px(radius) - size},${y - size}h${2 * size}l${-size},${1.7 * size}z`}));
     }
   });
-  svg.append(s("path", {class: "model", d: pathOf(profile.radius, profile.model, px, py, box)}));
   if (axes) legend(svg, box);
   return svg;
 }

@@ -70,7 +70,7 @@ export function series(galaxies, name, {log, label, unit} = {}) {
 export function dots(ctx, frame, xs, ys, wanted, colour, size, opacity) {
   ctx.fillStyle = colour;
   ctx.globalAlpha = opacity;
-  const half = size / 2, round = size > 3.2;
+  const half = size / 2, round = size > 3.2 || xs.length < 1500;
   for (let row = 0; row < xs.length; row++) {
     if (!wanted(row)) continue;
     const px = frame.px(xs[row]), py = frame.py(ys[row]);

@@ -108,18 +108,24 @@ function points(ctx, frame, u, v, placed, state, count) {
   dots(ctx, frame, u, v, (row) => placed[row] && state.mask[row], state.active ? frame.colours.pick : frame.colours.dots, size, 0.7);
 }
 
+/** Numbers a cell: of all in grey, and where something is chosen of those in colour above it. */
 function density(ctx, frame, u, v, placed, state) {
+  cellsOf(ctx, frame, u, v, (row) => placed[row], state.active ? frame.colours.line : frame.colours.dots);
+  if (state.active) cellsOf(ctx, frame, u, v, (row) => placed[row] && state.mask[row], frame.colours.pick);
+}
+
+function cellsOf(ctx, frame, u, v, wanted, colour) {
   const {box} = frame, wide = Math.ceil(box.width / CELL), tall = Math.ceil(box.height / CELL);
   const cells = new Float32Array(wide * tall);
   let most = 1;
   for (let row = 0; row < u.length; row++) {
-    if (!placed[row] || !state.mask[row]) continue;
+    if (!wanted(row)) continue;
     const i = Math.floor((frame.px(u[row]) - box.left) / CELL), k = Math.floor((frame.py(v[row]) - box.top) / CELL);
     if (i < 0 || k < 0 || i >= wide || k >= tall) continue;
     cells[k * wide + i] += 1;
     most = Math.max(most, cells[k * wide + i]);
   }
-  ctx.fillStyle = state.active ? frame.colours.pick : frame.colours.dots;
+  ctx.fillStyle = colour;
   cells.forEach((n, cell) => {
     if (!n) return;
     ctx.globalAlpha = 0.15 + 0.85 * Math.sqrt(n / most);
@@ -131,22 +137,32 @@ function density(ctx, frame, u, v, placed, state) {
 /** Lines of equal right ascension and declination, with numbers at the edges. */
 function graticule(ctx, frame, {project, middle, wide}) {
   const {x, y} = frame.options, {box} = frame;
-  const reach = Math.max(Math.abs(x.low), Math.abs(x.high), Math.abs(y.low), Math.abs(y.high)) * 1.2;
+  const [across, reach] = [x, y].map((scale) => Math.max(Math.abs(scale.low), Math.abs(scale.high)) * 1.1);
   const narrow = Math.max(Math.cos(middle[1] * RAD), 0.02);
-  const decs = wide ? [-60, -30, 0, 30, 60] : ticks(Math.max(middle[1] - reach, -90), Math.min(middle[1] + reach, 90), 7);
+  const decs = wide ? [-60, -30, 0, 30, 60] : ticks(Math.max(middle[1] - reach, -90), Math.min(middle[1] + reach, 90), 6);
   const polar = Math.abs(middle[1]) + reach > 88;
-  const ras = wide || polar ? Array.from({length: 12}, (_, k) => 30 * k) : ticks(middle[0] - reach / narrow, middle[0] + reach / narrow, 7);
+  const ras = wide || polar ? Array.from({length: 12}, (_, k) => 30 * k) : ticks(middle[0] - across / narrow, middle[0] + across / narrow, 7);
   ctx.strokeStyle = frame.colours.line;
   ctx.lineWidth = 0.8;
-  const span = wide || polar ? 179.99 : Math.min(reach / narrow, 179.99);
+  const span = wide || polar ? 179.99 : Math.min(across / narrow, 179.99);
   const path = (at) => Array.from({length: 121}, (_, k) => project(...at(k / 60 - 1)));
   const stretch = wide ? 90 : Math.min(reach, 90);
-  for (const dec of decs) meridian(ctx, frame, path((t) => [middle[0] + span * t, dec]), number(dec) + "°", "left");
+  const [fineRa, fineDec] = [ras, decs].map(places);
+  for (const dec of decs) meridian(ctx, frame, path((t) => [middle[0] + span * t, dec]), dec.toFixed(fineDec).replace("-", "\u2212") + "°", "left", wide);
   for (const ra of ras) {
     const along = (t) => [ra, Math.min(Math.max((wide ? 0 : middle[1]) + stretch * t, -90), 90)];
-    meridian(ctx, frame, path(along), number((ra + 360) % 360) + "°", "bottom", wide);
+    meridian(ctx, frame, path(along), ((ra + 360) % 360).toFixed(fineRa) + "°", "bottom", wide);
   }
-  frame.svg.append(s("path", {class: "edge", d: `M${box.left},${box.top}h${box.width}v${box.height}h${-box.width}z`}));
+  if (wide) {
+    const [cx, cy] = [frame.px(0), frame.py(0)];
+    frame.svg.append(s("ellipse", {class: "edge", cx, cy, rx: frame.px(180) - cx, ry: cy - frame.py(90)}));
+  } else frame.svg.append(s("path", {class: "edge", d: `M${box.left},${box.top}h${box.width}v${box.height}h${-box.width}z`}));
+}
+
+/** Decimals that tell ticks apart. */
+function places(list) {
+  const step = list.length > 1 ? list[1] - list[0] : 1;
+  return Math.min(Math.max([0, 1, 2, 3, 4, 5].find((digits) => Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) < 1e-6) ?? 6, 0), 6);
 }
 
 function meridian(ctx, frame, line, text, side, wide = false) {
@@ -158,6 +174,10 @@ function meridian(ctx, frame, line, text, side, wide = false) {
     else ctx.moveTo(px, py);
   });
   ctx.stroke();
+  if (side === "left" && wide) {
+    frame.svg.append(s("text", {x: at[0][0] - 4, y: at[0][1] + 3.5, "text-anchor": "end"}, text));
+    return;
+  }
   if (side === "left") {
     const k = at.findIndex(([px], i) => i && (px - box.left) * (at[i - 1][0] - box.left) <= 0);
     const end = k > 0 ? at[k] : null;
@@ -167,5 +187,5 @@ function meridian(ctx, frame, line, text, side, wide = false) {
   const low = box.top + box.height, k = at.findIndex(([, py], i) => i && (py - low) * (at[i - 1][1] - low) <= 0);
   const place = wide ? at[60] : k > 0 ? at[k] : null;
   if (!place || place[0] < box.left + 8 || place[0] > box.left + box.width - 8) return;
-  frame.svg.append(s("text", {x: place[0], y: wide ? place[1] - 3 : low + 15, "text-anchor": "middle"}, text));
+  frame.svg.append(s("text", {x: place[0], y: wide ? place[1] - 3 : low + 15, "text-anchor": "middle", class: wide ? "over" : null}, text));
 }
