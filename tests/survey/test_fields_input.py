@@ -335,6 +335,16 @@ def test_fields_of_different_kinds_are_refused_by_name(field):
         planned(field, fields="legacy_r.fits", also=["nameless.fits"], band=["r"])
 
 
+def test_a_field_with_other_columns_than_planned_is_named(field):
+    source, parts = planned(field, fields="legacy_r.fits")
+    listing = parts[0].listing
+    place = listing.column_names.index("shared")
+    other = pyarrow.array([json.dumps({"bands": [], "sky": False, "truth": False})])
+    changed = dataclasses.replace(parts[0], listing=listing.set_column(place, "shared", other))
+    with pytest.raises(InputError, match=r"field legacy_r: columns that no other field has.*'ra'"):
+        source.measure(changed, NOBODY)
+
+
 def test_without_a_wcs_every_source_is_primary(field):
     copy_with(field / "legacy_r.fits", field / "bare.fits", CTYPE1=None, CTYPE2=None)
     source, parts = planned(field, fields="bare.fits")

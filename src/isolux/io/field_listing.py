@@ -137,6 +137,8 @@ def _reading(source: FieldSource, values: Mapping[str, Any] | None = None) -> di
         {name: getattr(source, name) for name in READING} | {"band": source.first_band} | dict(values or {})
     )
     checked_weight_type(given["weight_type"])
+    if isinstance(given["hdu"], float) and given["hdu"].is_integer():
+        given["hdu"] = int(given["hdu"])
     return {name: value for name, value in given.items() if value is not None}
 
 

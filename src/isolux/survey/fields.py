@@ -198,7 +198,10 @@ class FieldsInput(Input):
             fwhm = 0.0 if found.measured.psf is None else found.measured.psf.fwhm
             add_truth(table, truth, bands, (table["x"].value, table["y"].value), fwhm)
         rows = field_rows(table, name, best, field.zero_point, field.pixel_scale)
-        return conformed(rows, self._columns(shared["bands"], shared["sky"], shared["truth"]))
+        try:
+            return conformed(rows, self._columns(shared["bands"], shared["sky"], shared["truth"]))
+        except InputError as error:
+            raise InputError(f"field {name}: {error}") from None
 
     def _columns(self, bands: Sequence[str], sky: bool, truth: bool) -> Any:
         """The columns that all fields have."""
