@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from isolux.cli import console
@@ -47,7 +51,7 @@ def survey_and_show(
     """
     run = read_survey_file(run_file, **changes)
     counted = run.input.divisible
-    with console.Meter("galaxies" if counted else "fields") as meter:
+    with _ending(), console.Meter("galaxies" if counted else "fields") as meter:
         said: Counter[str] = Counter()
 
         def show(state: SurveyProgress) -> None:
@@ -77,6 +81,25 @@ def survey_and_show(
         console.note(f"The report took {console.duration(time.monotonic() - began)}.")
         console.OUT.print(f"\n[bold]Look at it[/bold]\n  {page}", soft_wrap=True)
     return done
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """Take as Ctrl-C what a queue sends when the time is up (SIGTERM), and a terminal that is closed (SIGHUP)."""
+    kinds = [kind for kind in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(kind) == signal.SIG_DFL]
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for kind in kinds:
+            signal.signal(kind, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for kind in kinds:
+        signal.signal(kind, end)
+    try:
+        yield
+    finally:
+        for kind in kinds:
+            signal.signal(kind, signal.SIG_DFL)
 
 
 def write_page(folder: Path) -> Path:

@@ -38,6 +38,8 @@ from isolux.io.safe_files import put_text, put_whole, sha256
 FOLDED = 1000
 """Parts in one folder: file systems are slow with more than some ten thousand entries."""
 CHECKERS = 8
+LEFT = ".*.????????????.tmp"
+"""Names of temporary files."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,7 +206,9 @@ class RunFolder:
                 yield receipt
 
     def quarantine(self, what: Quarantined) -> None:
-        """Give a part up."""
+        """Give a part up; what an attempt that was cut off, or damaged later, has left of it goes."""
+        for path in (self.receipt_file(what.part), self.part_file(what.part), self.portraits_file(what.part)):
+            path.unlink(missing_ok=True)
         put_text(self.quarantine_file(what.part), json.dumps(dataclasses.asdict(what), indent=2))
 
     def quarantined(self) -> list[Quarantined]:
@@ -216,8 +220,11 @@ class RunFolder:
         """Add a line to what has happened."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         line = json.dumps({"time": now, "event": event, **details}, sort_keys=True)
-        with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        with (self.path / "events.jsonl").open("a+b") as file:
+            if file.tell():  # a disk that was full may have cut the last line off
+                file.seek(-1, os.SEEK_END)
+                line = line if file.read(1) == b"\n" else "\n" + line
+            file.write(line.encode() + b"\n")
 
     def events(self) -> list[dict[str, Any]]:
         """What has happened; a last line that was cut off is left out."""
@@ -275,10 +282,19 @@ class RunFolder:
         return pyarrow.parquet.read_schema(files[0])
 
     def clear(self) -> None:
-        """Remove all that a run has written."""
-        self.manifest_file.unlink(missing_ok=True)
-        for name in ("plan", "parts", "receipts", "portraits", "quarantine"):
+        """Remove a run; one that is cut off here is a run of which parts are missing, until it is none at all."""
+        for name in ("receipts", "quarantine", "portraits", "parts"):
             shutil.rmtree(self.path / name, ignore_errors=True)
+        self.manifest_file.unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove what writers that were killed have left; nobody must be writing any more."""
+        for folder in (".", "receipts/*", "quarantine", "portraits/*", "parts/*"):
+            for path in self.path.glob(f"{folder}/{LEFT}"):
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
 
     def part_file(self, number: int) -> Path:
         """Where the rows of a part are."""

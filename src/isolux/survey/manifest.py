@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import platform
+import uuid
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -41,6 +42,7 @@ def manifest(name: str, settings: Mapping[str, str], plan: Plan, files: int) -> 
     return {
         "format": FORMAT,
         "name": name,
+        "run": uuid.uuid4().hex,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "configuration": dict(settings),
         "versions": versions(),

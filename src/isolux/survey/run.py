@@ -9,10 +9,12 @@ configuration, or with input that has changed, it is refused, and told what diff
 from __future__ import annotations
 
 import dataclasses
+import errno
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from isolux.errors import FitWarning, InputError
@@ -35,6 +37,7 @@ from isolux.survey.options import ClusterOptions, SurveyOptions
 from isolux.survey.part import Input
 from isolux.survey.work import Job
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 Teller = Callable[[SurveyProgress], object]
 
 
@@ -147,9 +150,10 @@ def survey(
         )
     if resume and not folder.exists():
         raise InputError(f"{folder.path}: holds no run that could be resumed")
-    with folder.locked():
+    with _room(folder.path), folder.locked():
         if overwrite:
             folder.clear()
+        folder.sweep()
         plan = _resumed(run, folder, say) if folder.exists() else _begun(run, folder, say)
         done = folder.done()
         told = {"versions": versions(), "host": whereabouts(), "parts": len(done), "command": sys.argv}
@@ -158,12 +162,25 @@ def survey(
             if len(done) < len(plan):
                 _drive(run, folder, plan, done, progress, say)
         except (RunStopped, KeyboardInterrupt) as reason:
-            folder.tell("stopped", reason=str(reason) or "interrupted", seconds=time.monotonic() - clock)
+            with suppress(OSError):
+                folder.tell("stopped", reason=str(reason) or "interrupted", seconds=time.monotonic() - clock)
             raise
+        folder.sweep()
         parts, given_up = sum(1 for _ in folder.receipts()), folder.quarantined()
         exported = _exported(run, folder, parts, say)
         folder.tell("ended", parts=parts, quarantined=len(given_up), seconds=time.monotonic() - clock)
     return SurveyDone(folder, plan, parts, len(done), given_up, time.monotonic() - clock, exported)
+
+
+@contextmanager
+def _room(folder: Path) -> Iterator[None]:
+    """Say of a disk that is full, which files do not, that the run has stopped."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise RunStopped(f"{folder} cannot be written: {error.strerror or error}") from None
 
 
 def _begun(run: SurveyRun, folder: RunFolder, say: Callable[[str], object]) -> Plan:
@@ -230,7 +247,7 @@ def _drive(
     say: Callable[[str], object],
 ) -> None:
     shown = run.survey.portraits / max(int(plan.galaxies.sum()), 1)
-    job = Job.of(folder.path, run.input, shown)
+    job = Job.of(folder.path, run.input, shown, str(folder.manifest().get("run", "")))
     with open_cluster(run.cluster) as client:
         link = dashboard_link(client)
         if link:
@@ -248,7 +265,10 @@ def _exported(run: SurveyRun, folder: RunFolder, parts: int, say: Callable[[str]
         say(f"Writing the catalogue as {kind}.")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", FitWarning)
-            made.append(export(folder.path, format=kind, columns=run.columns, overwrite=True).path)
+            try:
+                made.append(export(folder.path, format=kind, columns=run.columns, overwrite=True).path)
+            except OSError as error:
+                raise RunStopped(f"all parts are done, but the catalogue as {kind}: {error}") from error
         for warning in caught:
             say(f"Warning: {warning.message}")
     return made

@@ -76,15 +76,19 @@ class Job:
         Files of profiles that are not installed, by the name of their module.
     shown : float
         Share of the galaxies whose portraits are kept.
+    run : str
+        What the folder's manifest calls the run. A worker that has outlived its run, and finds another in the folder,
+        writes nothing; it does not look where this is empty.
     """
 
     folder: str
     content: bytes
     modules: Mapping[str, str]
     shown: float = 0.0
+    run: str = ""
 
     @classmethod
-    def of(cls, folder: Path, source: Input, shown: float) -> Job:
+    def of(cls, folder: Path, source: Input, shown: float, run: str = "") -> Job:
         """The job of a run.
 
         Raises
@@ -104,7 +108,7 @@ class Job:
             [type(p) for p in source.scene.components.values()] if isinstance(source, StampFitting) else []
         )
         modules = {kind.__module__: inspect.getfile(kind) for kind in kinds if is_loose(kind.__module__)}
-        return cls(str(folder.resolve()), content, modules, shown)
+        return cls(str(folder.resolve()), content, modules, shown, run)
 
     @property
     def source(self) -> Input:
@@ -157,7 +161,12 @@ def do_part(job: Job, number: int, attempt: int, careful: bool = False) -> Recei
     except Exception as error:
         return _failure(error)
     try:
-        return _put(RunFolder(job.folder), number, measured, attempt, began, cpu)
+        folder = RunFolder(job.folder)
+        if job.run and folder.manifest().get("run") != job.run:
+            return Failure(Fault.RUN, f"{job.folder} holds another run by now")
+        return _put(folder, number, measured, attempt, began, cpu)
+    except InputError as error:
+        return Failure(Fault.RUN, str(error))
     except OSError as error:
         fault = Fault.RUN if error.errno in NO_PLACE else Fault.PART
         return Failure(
