@@ -174,8 +174,6 @@ def export(
     given = open_catalogue(source)
     _refuse(path, kind, given, overwrite)
     plan = _Rows(given, taken, progress)
-    if not margin >= 0:
-        raise InputError("margin in arcsec", margin, "0 or more")
     rest = None
     if kind == "hats":
         check_hats()

@@ -133,6 +133,7 @@ def catalogue_rows(result: isolux.Result, truth: dict[str, np.ndarray]) -> Rows:
     sky = truth_on_sky(result, truth)
     for axis in ("ra", "dec"):
         table[f"truth_{axis}"] = u.Quantity(sky[axis], "deg")
+        table[f"truth_{axis}"].info.description = f"truth of {axis}"
     for name, values in truth.items():
         column = name.replace(".", "_")
         unit = table[column].unit

@@ -28,6 +28,8 @@ from isolux.io.safe_files import put_whole
 
 FINEST = 8
 """HEALPix order of the smallest cells, a quarter of a degree; the memory for counting grows fourfold an order."""
+WIDEST = 36_000.0
+"""Arcsec: margins are narrower than cells, the largest of which have 59 degrees on a side."""
 CELL_BYTES = 1 << 28
 """Bytes in memory of the rows of a cell, at most."""
 CELL_ROWS = (10_000, 1_000_000)
@@ -100,26 +102,28 @@ def write_hats(
     Raises
     ------
     InputError
-        If no row has a position, or a folder that is there is no HATS catalogue.
+        If no row has a position, the margin is too wide, or a folder that is there is no HATS catalogue.
     MissingExtra
         If hats-import is not installed.
     """
     check_hats()
+    if not 0 <= margin <= WIDEST:
+        raise InputError("margin in arcsec", margin, f"0 to {WIDEST:g}")
     refuse_other_folders(path)
     work = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     rest = path.with_name(f"{path.name}_without_position.parquet")
     try:
         with _apart(rest, schema) as lost:
-            inside = _gather(work / "rows", schema, pieces, place, lost)
-            if inside == 0:
+            counts = _gather(work / "rows", schema, pieces, place, _finest(margin), lost)
+            if not counts.any():
                 raise InputError(f"{path}: no row has a position ({place[0]}, {place[1]}), which HATS needs")
-            _cut(work, path.name, schema, place, inside, margin, notes or {}, client)
+            _cut(work, path.name, schema, place, counts, margin, notes or {}, client)
         _put(work / "made" / path.name, path)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     if not lost.rows:
         rest.unlink(missing_ok=True)
-    return Written(inside, lost.rows, rest if lost.rows else None)
+    return Written(int(counts.sum()), lost.rows, rest if lost.rows else None)
 
 
 def refuse_other_folders(path: Path) -> None:
@@ -154,30 +158,37 @@ def _apart(path: Path, schema: pyarrow.Schema) -> Iterator[_Rest]:
         yield _Rest(writer)
 
 
-def _gather(folder: Path, schema: pyarrow.Schema, pieces: Pieces, place: tuple[str, str], lost: _Rest) -> int:
-    """Put the rows that have a position into files of a good size; their number."""
+def _finest(margin: float) -> int:
+    """HEALPix order of the smallest cells: a margin must lie within one."""
+    with quiet():
+        from hats.pixel_math.healpix_shim import margin2order
+
+        return min(FINEST, int(margin2order(margin / 60)) - 1) if margin > 0 else FINEST
+
+
+def _gather(
+    folder: Path, schema: pyarrow.Schema, pieces: Pieces, place: tuple[str, str], order: int, lost: _Rest
+) -> np.ndarray:
+    """Put the rows that have a position into files of a good size; their number in each cell of an order."""
+    with quiet():
+        from hats.pixel_math.healpix_shim import radec2pix
+
     folder.mkdir(parents=True)
     waiting: list[Rows] = []
-    inside, number = 0, 0
-
-    def flush() -> None:
-        nonlocal number
-        pyarrow.parquet.write_table(pyarrow.concat_tables(waiting), folder / f"{number:06d}.parquet")
-        number += 1
-        waiting.clear()
-
+    counts, written = np.zeros(12 * 4**order, np.int64), 0
     for piece in pieces():
-        known = np.all([np.isfinite(np.asarray(numbers_of(piece, name), float)) for name in place], axis=0)
+        sky = np.stack([np.asarray(numbers_of(piece, name), float) for name in place])
+        known = np.isfinite(sky).all(0)
         lost.take(piece.filter(pyarrow.array(~known)))
-        kept = piece.filter(pyarrow.array(known)).cast(schema.remove_metadata())
-        if len(kept):
-            inside += len(kept)
-            waiting.append(kept)
+        if known.any():
+            counts += np.bincount(radec2pix(order, *sky[:, known]), minlength=len(counts))
+            waiting.append(piece.filter(pyarrow.array(known)).cast(schema.remove_metadata()))
         if sum(map(len, waiting)) >= GATHERED:
-            flush()
+            pyarrow.parquet.write_table(pyarrow.concat_tables(waiting), folder / f"{written:06d}.parquet")
+            waiting, written = [], written + 1
     if waiting:
-        flush()
-    return inside
+        pyarrow.parquet.write_table(pyarrow.concat_tables(waiting), folder / f"{written:06d}.parquet")
+    return counts
 
 
 def _cut(
@@ -185,7 +196,7 @@ def _cut(
     name: str,
     schema: pyarrow.Schema,
     place: tuple[str, str],
-    rows: int,
+    counts: np.ndarray,
     margin: float,
     notes: Mapping[str, str],
     client: Any,
@@ -211,11 +222,10 @@ def _cut(
             file_reader=ParquetPyarrowReader(),
             ra_column=place[0],
             dec_column=place[1],
-            sort_columns=None,
             use_schema_file=work / "schema.parquet",
-            expected_total_rows=rows,
-            highest_healpix_order=FINEST,
-            pixel_threshold=int(np.clip(CELL_BYTES / each, *CELL_ROWS)),
+            expected_total_rows=int(counts.sum()),
+            highest_healpix_order=_finest(margin),
+            pixel_threshold=max(int(np.clip(CELL_BYTES / each, *CELL_ROWS)), int(counts.max())),
         )
         if margin > 0:
             arguments = arguments.add_margin(margin_threshold=margin, is_default=True)
