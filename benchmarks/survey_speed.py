@@ -213,7 +213,7 @@ def table_of(portion) -> pyarrow.Table:
 def measured(folder: Path, text: str, name: str, workers: int) -> dict:
     """The rate of a run from the first part that is done to the last, and of the whole."""
     path = folder / f"{name}.toml"
-    path.write_text(text + CLUSTER + "[survey]\npart_galaxies = 512\n")
+    path.write_text(text + CLUSTER + "[survey]\npart_galaxies = 256\n")
     shutil.rmtree(folder / name, ignore_errors=True)
     began = time.perf_counter()
     command = [
