@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import pyarrow
+import pyarrow.parquet
 
 from isolux.errors import InputError, unknown_name
 from isolux.io.listing import KEYWORD
@@ -191,6 +192,19 @@ def _shape_place(schema: pyarrow.Schema, kind: str, place: Place) -> Place | Non
         if form in ("pixels", "number"):
             return Place(parts, form)
     return None
+
+
+def has_images(path: str | Path, image: Any = None) -> bool:
+    """Whether a table is a Parquet file with images themselves in the column of images."""
+    path = Path(path).expanduser()
+    if path.suffix not in (".parquet", ".pq") or not path.is_file():
+        return False
+    try:
+        schema = pyarrow.parquet.read_schema(path)
+    except (OSError, pyarrow.ArrowException):
+        return False
+    kind = kind_at(schema, split_name(schema, image if isinstance(image, str) else "image"))
+    return kind is not None and (structure(kind) is not None or form_of(kind) == "pixels")
 
 
 def kind_at(schema: pyarrow.Schema, parts: Sequence[str]) -> pyarrow.DataType | None:

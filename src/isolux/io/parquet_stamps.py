@@ -171,7 +171,7 @@ def _depth(value: Any) -> int | None:
 
 def round_psf(fwhm: float) -> np.ndarray:
     """A round Moffat PSF whose full width at half maximum, the pixel contained, is ``fwhm`` pixels; sums to one."""
-    reach = max(2, int(np.ceil(WIDTHS / 2 * fwhm)))
+    reach = max(2, round(WIDTHS / 2 * fwhm))
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     squared = (x**2 + y**2) * (4 * (2 ** (1 / BETA) - 1) / fwhm**2)
     psf = (1 + squared) ** -BETA

@@ -221,7 +221,11 @@ def unit_of(field: pyarrow.Field) -> str:
 
 
 def chosen_columns(
-    where: str, schema: pyarrow.Schema, starts: Iterable[str], carry: Sequence[str]
+    where: str,
+    schema: pyarrow.Schema,
+    starts: Iterable[str],
+    carry: Sequence[str],
+    names: Sequence[str] | None = None,
 ) -> dict[str, str]:
     """Names in a listing of the columns of a table that are wanted there, with those of the table.
 
@@ -235,27 +239,29 @@ def chosen_columns(
         Columns that the model needs; of those with a dot, which are parameters, as many as are there.
     carry : sequence of str
         Columns that are to be carried over, beside those of the truth.
+    names : sequence of str, optional
+        Of all columns, where the schema is of some.
 
     Raises
     ------
     InputError
         If one is not there, or starting values are no numbers.
     """
-    names = schema.names
+    known = schema.names if names is None else names
     found: dict[str, str] = {}
     for name in starts:
-        if name in names:
+        if name in schema.names:
             if not is_number(_element(schema.field(name).type)):
                 raise InputError(
                     f"{where}: column {name} does not hold numbers", str(schema.field(name).type)
                 )
             found[START + name] = name
         elif "." not in name:
-            raise unknown_name(f"column of {where} for a parameter of the model", name, names)
+            raise unknown_name(f"column of {where} for the model", name, known)
     for name in carry:
-        if name not in names:
-            raise unknown_name(f"column of {where} to carry over", name, names)
-    truth = [name for name in names if name.startswith(TRUTH)]
+        if name not in schema.names:
+            raise unknown_name(f"column of {where} to carry over", name, known)
+    truth = [name for name in schema.names if name.startswith(TRUTH)]
     return found | {CARRY + name: name for name in dict.fromkeys([*carry, *truth])}
 
 

@@ -164,21 +164,26 @@ class _Cutter:
         if first == last:
             return []
         if order >= 0 and (last - first == 1 or self.fits(first, last)):
-            return [Piece(first, last, order, cell)]
+            return [self.piece(first, last)]
         if order == DEEPEST:
             sizes = np.diff(self.sums[first : last + 1])
-            return [
-                Piece(first + a, first + b, order, cell) for a, b in runs(sizes, self.galaxies, self.pixels)
-            ]
+            return [self.piece(first + a, first + b) for a, b in runs(sizes, self.galaxies, self.pixels)]
         children = np.arange(4 * cell, 4 * cell + 4) if order >= 0 else np.arange(12)
         starts = children[1:] << (2 * (DEEPEST - order - 1))
         edges = [first, *(first + np.searchsorted(self.cells[first:last], starts)).tolist(), last]
         found: list[Piece] = []
         for child, a, b in zip(children.tolist(), edges[:-1], edges[1:], strict=True):
             found += self.below(a, b, order + 1, child)
-        return self._merged(found, order, cell)
+        return self._merged(found, order)
 
-    def _merged(self, pieces: list[Piece], order: int, cell: int) -> list[Piece]:
+    def piece(self, first: int, last: int) -> Piece:
+        """These galaxies, in the smallest cell that holds them."""
+        low, high = int(self.cells[first]), int(self.cells[last - 1])
+        # Two bits are a level; those that differ beyond all levels are of base cells.
+        order = max(-1, DEEPEST - (1 + (low ^ high).bit_length()) // 2)
+        return Piece(first, last, order, low >> 2 * (DEEPEST - order) if order >= 0 else 0)
+
+    def _merged(self, pieces: list[Piece], order: int) -> list[Piece]:
         """Neighbours in a cell that are small and near, as one."""
         joined = pieces[:1]
         for piece in pieces[1:]:
@@ -186,7 +191,7 @@ class _Cutter:
             near = max(before.order, piece.order) <= order + NEAR
             tiny = any(self.fits(p.first, p.last, TINY) for p in (before, piece))
             if (near or tiny) and self.fits(before.first, piece.last):
-                joined[-1] = Piece(before.first, piece.last, order, cell)
+                joined[-1] = self.piece(before.first, piece.last)
             else:
                 joined.append(piece)
         return joined

@@ -15,13 +15,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from isolux.errors import InputError, unknown_name
+from isolux.errors import InputError
 from isolux.io.catalogue import Rows
 from isolux.io.listing import list_stamps, starting_values
+from isolux.io.parquet_catalogue import seen_pixels
+from isolux.io.parquet_layout import has_images
 from isolux.io.patterns import split_hdu
 from isolux.io.source import IMAGES, StampFiles, StampSource
 from isolux.io.stamp_listing import (
-    Seen,
+    TRUTH,
     carried_columns,
     chosen_columns,
     files_listed,
@@ -81,6 +83,9 @@ class StampsInput(StampFitting):
 
     def plan(self, galaxies: int, pixels: int) -> Iterator[Part]:
         """Parts that are compact on the sky; galaxies without a position come last, in the order of the source."""
+        table = self.source.table
+        if table is not None and has_images(table, self.source.image):
+            raise InputError(f"{table}: has images in it; give it as catalogue, not as table")
         files = list_stamps(self.source)
         if self.folder is not None:
             files = _without_companions(files)
@@ -120,12 +125,9 @@ class StampsInput(StampFitting):
             return None, unknown, unknown
         where = str(self.source.table)
         needed = {*wanted, *self.carry, *(sky_columns(table.colnames) or ())}
-        kept = [name for name in table.colnames if name in needed or name.startswith("truth_")]
-        for name in self.carry:
-            if name not in table.colnames:
-                raise unknown_name(f"column of {where} to carry over", name, table.colnames)
+        kept = [name for name in table.colnames if name in needed or name.startswith(TRUTH)]
         rows = to_arrow(table[kept]) if kept else Rows.from_pylist([{}] * len(files))
-        chosen = chosen_columns(where, rows.schema, wanted, self.carry)
+        chosen = chosen_columns(where, rows.schema, wanted, self.carry, table.colnames)
         pair = sky_columns(rows.column_names)
         ra, dec = (unknown, unknown) if pair is None else positions_of(where, rows, pair)
         return (listed_columns(rows, chosen) if chosen else None), ra, dec
@@ -212,8 +214,3 @@ def _without_companions(files: Sequence[StampFiles]) -> list[StampFiles]:
     if not kept:
         raise InputError("no stamps: every file is named as something else", sorted(others)[:5], IMAGES)
     return kept
-
-
-def seen_pixels(seen: Sequence[Seen]) -> np.ndarray:
-    """Pixels (galaxy,) of stamps; none where the image cannot be read."""
-    return np.array([0 if one.size is None else prod(one.size) for one in seen], np.int64)
