@@ -10,7 +10,6 @@ to benchmarks/results/survey_fields.json and into the section "Surveys of fields
 import argparse
 import datetime
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -62,13 +61,14 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=HERE / "RESULTS.md")
     parser.add_argument("--json", type=Path, default=HERE / "results" / "survey_fields.json")
     options = parser.parse_args()
+    version = commit()
     truth = images(options.folder, options.side, options.step)
     runs = [run(options.folder, workers) for workers in options.workers]
     known = scores(options.folder, truth)
     found = {
-        "command": " ".join(["python", "benchmarks/survey_fields.py", *sys.argv[1:]]),
+        "command": f"python benchmarks/survey_fields.py --side {options.side} --step {options.step}",
         "date": str(datetime.date.today()),
-        "commit": commit().strip("`"),
+        "commit": version,
         "processor": processor(),
         "side": options.side,
         "step": options.step,
