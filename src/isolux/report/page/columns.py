@@ -66,7 +66,7 @@ def columns_of(schema: pyarrow.Schema) -> list[Column]:
     """The columns of a catalogue that hold one value a galaxy."""
     found = []
     for field in schema:
-        kind = _kind(field.type)
+        kind = "text" if field.name == "id" else _kind(field.type)
         if kind is not None:
             notes = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
             unit = notes.get("unit", "")

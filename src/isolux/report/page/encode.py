@@ -19,7 +19,8 @@ DIGITS = 8
 WORDS = 200
 """Different texts that a column may have to be sent as codes."""
 LONGEST = 300
-"""Characters of a text."""
+LONGEST_NAME = 4000
+"""Characters of a text, and of the names of the gallery's galaxies, by which their pages are found."""
 ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -48,15 +49,15 @@ def packed(rows: Rows, column: Column) -> dict[str, Any] | None:
 def listed(rows: Rows, column: Column) -> list[Any]:
     """A column for the gallery, None where it is empty."""
     if column.kind == "text":
-        return texts(rows, column.name)
+        return texts(rows, column.name, LONGEST_NAME if column.name == "id" else LONGEST)
     whole = column.kind == "whole"
     return [_plain(value, whole) for value in number(rows, column.name).tolist()]
 
 
-def texts(rows: Rows, name: str) -> list[str]:
+def texts(rows: Rows, name: str, longest: int = LONGEST) -> list[str]:
     """Text of a column; what is very long is cut, what is no text is replaced."""
     found = ["" if value is None else str(value) for value in rows[name].to_pylist()]
-    return [text if len(text) <= LONGEST else text[: LONGEST - 1] + "…" for text in found]
+    return [text if len(text) <= longest else text[: longest - 1] + "…" for text in found]
 
 
 def rounded(values: Sequence[float] | np.ndarray, digits: int = 6) -> list[float | None]:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow
 import pyarrow.compute as pc
 
+from isolux.errors import InputError
 from isolux.io.catalogue import Rows
 from isolux.report.page.columns import Column, short_name
 from isolux.report.page.histogram import Histogram
@@ -86,9 +87,9 @@ def sample(
         kept.append(piece)
         if sum(map(len, kept)) > 2 * points + len(piece):
             kept = [_first(kept, points)]
-    chosen = _first(kept, points) if kept else None
-    if chosen is None:
-        raise ValueError("a catalogue has at least one piece")
+    if not total:
+        raise InputError("the catalogue holds no galaxy: there is nothing to show")
+    chosen = _first(kept, points)
     seen = {Flag(1 << k): int(n) for k, n in enumerate(flags) if n and (1 << k) in Flag.__members__.values()}
     return Sampled(
         total,

@@ -65,7 +65,7 @@ def picture(view: GalaxyView, side: int) -> dict[str, Any]:
 
 
 def profile(view: GalaxyView) -> dict[str, list[Any]]:
-    """Surface brightness along the galaxy's annuli: radius in arcsec, magnitudes a square arcsec, None where not seen."""
+    """Surface brightness along the annuli in magnitudes a square arcsec, None where not seen; radius in arcsec."""
     curve = Curve.of(view)
     middle = np.where(curve.seen, curve.magnitudes(curve.data), np.nan)
     up, down = (np.full(len(middle), np.nan) for _ in range(2))

@@ -81,13 +81,14 @@ function explorer(page) {
   const columns = galaxies.numeric(), names = columns.map((column) => column.name);
   const choice = {x: content.main[0], y: content.main[1] ?? content.main[0]};
   const draw = () => {
-    host.replaceChildren();
+    const inner = h("div");
+    host.replaceChildren(inner);
     page.state.set({"pair x": null, "pair y": null});
     const [x, y] = ["x", "y"].map((axis) => {
       const log = content.histograms[choice[axis]] ? isLog(content, choice[axis]) : ranges(galaxies.values((get) => get(choice[axis])));
       return series(galaxies, choice[axis], {log});
     });
-    scatter(host, x, y, {...page, use: page.everything, key: "pair", aspect: host.clientWidth < 500 ? 0.95 : 0.62});
+    scatter(inner, x, y, {...page, use: page.everything, key: "pair", aspect: host.clientWidth < 500 ? 0.95 : 0.62});
   };
   for (const axis of ["x", "y"]) {
     const select = place(`explorer-${axis}`);

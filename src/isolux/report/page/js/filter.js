@@ -127,15 +127,17 @@ class Reader {
     if (left.type === "truth" || right.type === "truth") {
       throw new FilterError(`“${sign.text}” compares values, not conditions`, sign.at);
     }
-    if (left.type === "word" && right.type !== "word") [left, right] = [right, left];
+    const either = sign.text === "=" || sign.text === "!=";
+    if (either && left.type === "word" && right.type !== "word") [left, right] = [right, left];
     if (left.column === "flags" && right.type !== "value") return this.flagged(sign, right);
     if (sign.text === "has" || sign.text === "~") return contains(this.value(left), this.textual(right));
     if (left.column === "status" && right.type !== "value") right = this.coded(right, "statuses", "status");
+    if (!left.text && right.type === "word" && !right.literal) this.value(right);
     if (left.text || right.type !== "value") return worded(this.value(left), sign, this.textual(right));
     const [a, b, compare] = [this.value(left), this.value(right), COMPARE[sign.text]];
     return (get) => {
       const [x, y] = [a.of(get), b.of(get)];
-      return x !== null && y !== null && !Number.isNaN(x) && !Number.isNaN(y) && compare(x, y);
+      return !Number.isNaN(x) && !Number.isNaN(y) && compare(x, y);
     };
   }
 
@@ -204,7 +206,8 @@ class Reader {
     if (name === null) return {type: "word", word: next.text, at: next.at};
     this.used.add(name);
     const text = this.known.columns.get(name).kind === "text";
-    return {type: "value", of: (get) => get(name), column: name, text, at: next.at};
+    const of = text ? (get) => get(name) : (get) => get(name) ?? NaN;
+    return {type: "value", of, column: name, text, at: next.at};
   }
 
   called(next) {
@@ -242,7 +245,7 @@ class Reader {
 
   truth(node) {
     if (node.type === "truth") return node;
-    if (node.type === "value" && node.column && !node.text) return {type: "truth", of: (get) => Boolean(node.of(get))};
+    if (node.type === "value" && node.column && !node.text) return {type: "truth", of: (get) => Boolean(node.of(get))}; // NaN is false
     this.value(node);
     throw new FilterError("a comparison is missing, such as > 2", node.at ?? this.end);
   }

@@ -11,9 +11,23 @@ export function colours() {
   return {ink: named("ink"), soft: named("soft"), line: named("line"), dots: named("dots"), pick: named("pick"), warm: named("warm"), paper: named("card")};
 }
 
-export function redrawAll() {
-  for (const frame of frames) frame.draw();
+/** Draw every chart again; `now` also those that are out of sight, as for paper. */
+export function redrawAll(now = false) {
+  for (const frame of frames) {
+    if (!frame.host.isConnected) frames.delete(frame);
+    else if (now) frame.drawNow();
+    else frame.draw();
+  }
 }
+
+/** Charts out of sight are drawn when they come into it. */
+const watcher = new IntersectionObserver((seen) => {
+  for (const entry of seen) {
+    const frame = entry.target.frame;
+    frame.visible = entry.isIntersecting;
+    if (frame.visible && frame.stale) frame.draw();
+  }
+}, {rootMargin: "300px"});
 
 export class Frame {
   /**
@@ -35,6 +49,8 @@ export class Frame {
       this.svg.addEventListener("pointerleave", () => options.pointed(null, null));
     }
     frames.add(this);
+    host.frame = this;
+    watcher.observe(host);
     new ResizeObserver(() => this.resize()).observe(host);
     this.resize();
   }
@@ -51,7 +67,8 @@ export class Frame {
     this.canvas.height = this.height * dense;
     this.dense = dense;
     this.svg.setAttribute("viewBox", `0 0 ${width} ${this.height}`);
-    this.draw();
+    if (matchMedia("print").matches) this.drawNow();
+    else this.draw();
   }
 
   px(value) {
@@ -63,12 +80,15 @@ export class Frame {
   }
 
   draw() {
-    if (!this.width) return;
+    this.stale = true;
+    if (!this.width || !this.visible) return;
     cancelAnimationFrame(this.pending);
     this.pending = requestAnimationFrame(() => this.drawNow());
   }
 
   drawNow() {
+    if (!this.width) return;
+    this.stale = false;
     const ctx = this.canvas.getContext("2d"), {box} = this;
     ctx.setTransform(this.dense, 0, 0, this.dense, 0, 0);
     ctx.clearRect(0, 0, this.width, this.height);

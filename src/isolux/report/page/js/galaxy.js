@@ -1,7 +1,7 @@
 // The page of one galaxy, at #galaxy=NAME.
 
 import {h, number, withError} from "./format.js";
-import {badge, unit} from "./gallery.js";
+import {badge, named, unit} from "./gallery.js";
 import {images} from "./pictures.js";
 import {profileChart} from "./profile.js";
 
@@ -69,7 +69,7 @@ export class GalaxyPage {
     const flags = content.flags.filter((line) => (get("flags") & line.code) !== 0);
     return [
       this.top(k),
-      h("h2", {tabindex: -1}, id),
+      h("h2", {tabindex: -1}, named(id)),
       badge(get, content),
       plain(get, content) ? null : h("p", {class: "message"}, String(get("message") ?? "")),
       flags.length ? h("ul", {class: "flags"}, flags.map((line) => h("li", {}, line.message))) : null,

@@ -89,7 +89,7 @@ export class Gallery {
     const end = h("div", {}, h("dt", {}, "reduced χ²"), h("dd", {}, chi2 === null || chi2 > 1e4 ? number(chi2, 3) : chi2.toFixed(3)));
     const enter = () => state.hover(galaxies.shown[k]);
     const card = h("li", {class: "galaxy", on: {pointerenter: enter, pointerleave: () => state.hover(-1), focusin: enter}},
-      h("h3", {}, h("a", {href: `#galaxy=${encodeURIComponent(id)}`, title: id}, short(id, 34))),
+      h("h3", {}, h("a", {href: `#galaxy=${encodeURIComponent(id)}`, title: id}, named(id, 34))),
       badge(get, this.content),
       h("div", {class: "images"}, images(picture, id)),
       picture?.profile ? profileChart(picture.profile, id, {width: 300, height: 92, axes: false}) : null,
@@ -105,6 +105,11 @@ export class Gallery {
     this.marked = this.cards.get(k) ?? null;
     if (this.marked) this.marked.classList.add("pointed");
   }
+}
+
+/** A name as it is shown: cut where it is long, and never empty. */
+export function named(id, most = 4000) {
+  return id.trim() ? short(id, most) : "(no name)";
 }
 
 export function unit(column) {

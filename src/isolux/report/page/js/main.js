@@ -65,6 +65,7 @@ document.addEventListener("keydown", (event) => {
     if (id !== null) location.hash = `galaxy=${encodeURIComponent(id)}`;
   }
 });
-for (const query of ["(prefers-color-scheme: dark)", "print"]) matchMedia(query).addEventListener("change", redrawAll);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redrawAll());
+matchMedia("print").addEventListener("change", () => redrawAll(true));
 follow();
 document.documentElement.dataset.ready = "yes";

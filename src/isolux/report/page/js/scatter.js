@@ -53,9 +53,9 @@ function chosen(key, x, y, box) {
 }
 
 /** Open the page of the galaxy under the pointer, where it has one. */
-function opened(state, galaxies) {
+export function opened(state, galaxies) {
   const k = galaxies.place.get(state.hovered);
-  if (k !== undefined) location.hash = `galaxy=${encodeURIComponent(galaxies.ids[state.hovered])}`;
+  if (k !== undefined) location.hash = `galaxy=${encodeURIComponent(galaxies.full.id[k])}`;
 }
 
 /** A series of a column. */

@@ -3,7 +3,7 @@
 import {number, s, ticks} from "./format.js";
 import {Frame} from "./frame.js";
 import {Scale} from "./scale.js";
-import {dots, dotSize, ring, under} from "./scatter.js";
+import {dots, dotSize, opened, ring, under} from "./scatter.js";
 import {between} from "./state.js";
 
 const RAD = Math.PI / 180, WIDE = 50, MANY = 4000, CELL = 5;
@@ -38,9 +38,7 @@ export function skyMap(host, {state, galaxies}) {
     label: `Map of ${placed.reduce((a, b) => a + b, 0)} galaxies on the sky around ra ${number(middle[0])}, dec ${number(middle[1])} degrees`,
     x, y, aspect: wide ? 0.53 : 0.62, bare: true, margin: {left: 34, right: 8, top: 8, bottom: 24}, paint, brushed,
     pointed: (px, py) => state.hover(px === null ? -1 : under(frame, u, v, placed, px, py)),
-    clicked: () => {
-      if (galaxies.place.has(state.hovered)) location.hash = `galaxy=${encodeURIComponent(galaxies.ids[state.hovered])}`;
-    },
+    clicked: () => opened(state, galaxies),
   });
   state.on("filter", () => {
     if (!state.conditions.has("sky x")) frame.brush = null;
@@ -175,7 +173,7 @@ function meridian(ctx, frame, line, text, side, wide = false) {
   });
   ctx.stroke();
   if (side === "left" && wide) {
-    frame.svg.append(s("text", {x: at[0][0] - 4, y: at[0][1] + 3.5, "text-anchor": "end"}, text));
+    frame.svg.append(s("text", {x: at[120][0] - 4, y: at[120][1] + 3.5, "text-anchor": "end", class: "over"}, text));
     return;
   }
   if (side === "left") {
