@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 from distributed import Client, LocalCluster
-from survey.stub_input import Stub
 
 from isolux.errors import InputError
 from isolux.io.plan_files import PlanWriter, look_at, read_listing, read_plan
@@ -19,6 +18,7 @@ from isolux.survey.drive import RunStopped
 from isolux.survey.options import SurveyOptions
 from isolux.survey.run import SurveyRun, survey
 from isolux.survey.work import Fault, Job, chosen, do_part
+from survey.stub_input import Stub
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +175,7 @@ def test_a_disk_that_is_full_when_rows_are_written_stops_the_run(tmp_path, monke
 
 def test_a_run_of_which_all_parts_fail_ends_early(tmp_path):
     source = Stub(count=2000, faults=tuple((n, "raise") for n in range(2000)))
-    with pytest.raises(RunStopped, match="the first 2 parts all failed.*is bad"):
+    with pytest.raises(RunStopped, match=r"the first 2 parts all failed.*is bad"):
         survey(run_of(tmp_path / "run", source, part_galaxies=100, retries=0, stop_after=2))
     assert len(RunFolder(tmp_path / "run").quarantined()) <= 4
 

@@ -180,8 +180,8 @@ def read_plan(folder: Path) -> Plan:
         table = pyarrow.parquet.read_table(folder / "parts.parquet")
     except (OSError, pyarrow.ArrowException) as error:
         raise InputError(f"{folder}: the run's plan cannot be read, {error}") from None
-    numbers = (np.asarray(table[name]) for name in ("galaxies", "pixels"))
-    return Plan(*numbers, table["place"].to_pylist(), table["digest"].to_pylist())
+    galaxies, pixels = (np.asarray(table[name]) for name in ("galaxies", "pixels"))
+    return Plan(galaxies, pixels, table["place"].to_pylist(), table["digest"].to_pylist())
 
 
 def read_listing(folder: Path, number: int) -> Rows:

@@ -71,6 +71,6 @@ def read_portraits(folder: Path) -> Iterator[Portrait]:
 
 def _portrait(row: Any) -> Portrait:
     tall = row["rows"][0].as_py()
-    images = {name: np.asarray(row[name][0].values).reshape(tall, -1) for name in IMAGES}
+    images: dict[str, Any] = {name: np.asarray(row[name][0].values).reshape(tall, -1) for name in IMAGES}
     images["mask"] = images["mask"].astype(bool)
     return Portrait(row["id"][0].as_py(), **images, **{name: row[name][0].as_py() for name in NUMBERS})

@@ -50,8 +50,9 @@ def measure_carefully(measure: Piece, source: Input, part: Part, memory: int | N
     """
     if not source.divisible:
         raise Spoiled("this input's parts cannot be measured in pieces")
+    lost: list[tuple[str, str]] = []
     with _Bench(pickle.dumps(functools.partial(_limited, measure, memory))) as bench:
-        pieces = _measured(bench, source, part, (0, len(part)), lost := [])
+        pieces = _measured(bench, source, part, (0, len(part)), lost)
     rows = in_order([piece.rows for piece in pieces], text_of(part.listing, "id"))
     shown = [portrait for piece in pieces for portrait in piece.portraits]
     remarks = dict.fromkeys(remark for piece in pieces for remark in piece.remarks)

@@ -168,8 +168,9 @@ def mocks_input(table: Mapping[str, Any], folder: Path, scene: Scene, options: R
     check_names("key of [input]", table, ("mocks", *own, *view))
     if not isinstance(table["mocks"], int):
         raise InputError("mocks", table["mocks"], "a whole number of galaxies")
-    seen = {name: tuple(v) if isinstance(v, list) else v for name, v in table.items() if name in view}
-    observation = Observation(**{"size": 64, **seen})
+    seen: dict[str, Any] = {"size": 64}
+    seen |= {name: tuple(v) if isinstance(v, list) else v for name, v in table.items() if name in view}
+    observation = Observation(**seen)
     chosen = {name: table[name] for name in own if name in table}
     return MocksInput(scene=scene, options=options, count=table["mocks"], observation=observation, **chosen)
 
