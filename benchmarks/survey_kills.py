@@ -1,0 +1,193 @@
+"""Kill survey runs in every way, go on with them, and compare their catalogues row by row with an undisturbed run's.
+
+`python benchmarks/survey_kills.py`; as root, since a disk of its own is filled. It ends with 1 if a row is lost,
+doubled or different, or a run behaves in another way than it should.
+"""
+
+import argparse
+import dataclasses
+import datetime
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import survey_kills_faults as faults
+import survey_kills_kinds as kinds
+import tables
+from about import commit, processor
+from survey_kills_compare import compared, table_of
+from survey_kills_trial import Trial, measured_pace
+
+HERE = Path(__file__).resolve().parent
+KINDS = {
+    "worker": kinds.kill_workers,
+    "host": kinds.kill_hosts,
+    "scheduler": kinds.kill_schedulers,
+    "driver": kinds.kill_drivers,
+    "run": kinds.kill_runs,
+    "moments": kinds.kill_at_moments,
+    "overwrite": faults.overwrite,
+    "disk": faults.fill_disks,
+    "input": faults.lose_inputs,
+    "memory": faults.take_memory,
+    "interrupt": faults.interrupt,
+    "terminal": faults.close_terminals,
+    "second": faults.second_runs,
+}
+TEXT = """
+## Survey runs: kills
+
+{date}, Isolux at commit {commit}, {processor}.
+`{command}`: {galaxies} simulated galaxies in parts of {part}, two workers. Runs are ended at random moments
+(a quarter of them before the first part is done) or in the way that the table names, then gone on with, and each
+catalogue is compared with that of an undisturbed run, every column bit for bit. An undisturbed run on one worker is
+{undisturbed}.
+
+{table}
+
+{kills} kills and mishaps: **{lost} rows lost, {doubled} doubled, {different} different**, {again} parts measured twice
+that were done, {wrong} surprises. 'Rows done' when it came; 'noticed' is how long it took until the run said so or
+ended, or, where its leading process was killed, until its workers were gone. 'Temporary' files are those that
+the kill left, and those after the run has been gone on with.
+{notes}
+"""
+HEAD = [
+    "kind",
+    "times",
+    "rows done",
+    "exit code",
+    "noticed, s",
+    "lost",
+    "doubled",
+    "different",
+    "measured twice",
+]
+HEAD += ["temporary", "as it should be"]
+
+
+def main() -> None:
+    options = parse()
+    version = commit()
+    folder = Path(tempfile.mkdtemp(prefix="kills-", dir=options.folder))
+    bench, undisturbed = prepare(folder, options)
+    found: list[kinds.Outcome] = []
+    for name in options.kinds:
+        for outcome in KINDS[name](bench):
+            found.append(outcome)
+            print(f"{outcome.kind}: {outcome}" if not outcome.good else f"{outcome.kind}: same", flush=True)
+    keep(options, version, undisturbed, found)
+    if not options.keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    bad = [outcome for outcome in found if not outcome.good]
+    sys.exit(1 if bad or undisturbed != SAME else 0)
+
+
+SAME = "the same"
+
+
+def prepare(folder: Path, options: argparse.Namespace) -> tuple[kinds.Bench, str]:
+    """The reference, and a second undisturbed run beside it."""
+    source = f"mocks = {options.galaxies}\nsize = 48\nseed = {options.seed}"
+    part = max(1, options.galaxies // options.parts)
+    reference = Trial(folder / "reference", source, part)
+    pace = measured_pace(reference)
+    print(f"undisturbed: first part after {pace.first:.1f} s, then one each {pace.between:.2f} s", flush=True)
+    single = Trial(folder / "single", source, part, workers=1)
+    if single.do("--memory", "3GiB"):
+        raise SystemExit(single.log)
+    table = table_of(reference.run)
+    difference = compared(table_of(single.run), table)
+    undisturbed = SAME if difference.none else f"DIFFERENT: {difference}"
+    print(f"one worker beside two: {undisturbed}", flush=True)
+    exported = Trial(folder / "exported", source, part, exports=("fits", "hats"))
+    if "moments" in options.kinds:
+        shutil.copytree(reference.run.path, exported.run.path)
+        if exported.do():
+            raise SystemExit(exported.log)
+    bench = kinds.Bench(folder, source, part, options.seed, options.moments, reference, pace, table)
+    return bench, undisturbed
+
+
+def keep(options: argparse.Namespace, version: str, undisturbed: str, found: Sequence[kinds.Outcome]) -> None:
+    """Write what was found, with what earlier calls have found of other kinds, and the section of RESULTS.md."""
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    before = json.loads(options.json.read_text())["outcomes"] if options.add and options.json.exists() else []
+    made = {outcome.kind for outcome in found}
+    rows = [row for row in before if row["kind"] not in made]
+    rows += [dataclasses.asdict(outcome) for outcome in found]
+    outcomes = [kinds.Outcome(**row) for row in rows]
+    about = {
+        "command": "python benchmarks/survey_kills.py " + " ".join(options.said),
+        "date": str(datetime.date.today()),
+        "commit": version,
+        "processor": processor(),
+        "galaxies": options.galaxies,
+        "part": max(1, options.galaxies // options.parts),
+        "seed": options.seed,
+        "undisturbed": undisturbed,
+    }
+    options.json.write_text(json.dumps({**about, "outcomes": rows}, indent=1) + "\n")
+    table = tables.markdown(HEAD, [line(kind, outcomes) for kind in dict.fromkeys(o.kind for o in outcomes)])
+    count = {
+        name: sum(getattr(o, name) for o in outcomes) for name in ("lost", "doubled", "different", "again")
+    }
+    wrong = [o for o in outcomes if o.wrong]
+    notes = "".join(f"\n- {o.kind}: {' '.join(o.wrong.strip('; ').split())[:300]}" for o in wrong)
+    text = TEXT.format(**about, **count, table=table, kills=len(outcomes), wrong=len(wrong), notes=notes)
+    print(text)
+    tables.put(options.results, "survey kills", text)
+
+
+def line(kind: str, outcomes: Sequence[kinds.Outcome]) -> list[str]:
+    """A row of the table."""
+    some = [o for o in outcomes if o.kind == kind]
+
+    def span(values: Sequence[float], form: str = "{:.0f}") -> str:
+        low, high = form.format(min(values)), form.format(max(values))
+        return low if low == high else f"{low} to {high}"
+
+    codes = ", ".join(sorted({str(o.code) for o in some}))
+    seconds = span([o.seconds for o in some], "{:.1f}") if any(o.seconds for o in some) else "-"
+    sums = [str(sum(getattr(o, name) for o in some)) for name in ("lost", "doubled", "different", "again")]
+    files = f"{sum(o.left for o in some)}, then {sum(o.after for o in some)}"
+    good = sum(1 for o in some if o.good)
+    return [
+        kind,
+        str(len(some)),
+        span([o.rows for o in some]),
+        codes,
+        seconds,
+        *sums,
+        files,
+        f"{good} of {len(some)}",
+    ]
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--moments", type=int, default=20, help="at which a worker, a scheduler, a run are killed"
+    )
+    parser.add_argument("--galaxies", type=int, default=384)
+    parser.add_argument("--parts", type=int, default=24)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--add", action="store_true", help="keep what is known of other kinds")
+    parser.add_argument("--keep", action="store_true", help="keep the folders of the runs")
+    parser.add_argument("--folder", type=Path, help="where runs are made")
+    parser.add_argument("--json", type=Path, default=HERE / "results" / "survey_kills.json")
+    parser.add_argument("--results", type=Path, default=HERE / "RESULTS.md")
+    options = parser.parse_args()
+    options.said = [word for word in sys.argv[1:] if word not in ("--keep", "--add")]
+    options.began = time.time()
+    return options
+
+
+if __name__ == "__main__":
+    main()
