@@ -80,7 +80,10 @@ def stream_spans(
         yield from (pyarrow.table({"": pyarrow.nulls(last - first)}) for first, last in spans)
         return
     with pyarrow.parquet.ParquetFile(path) as file:
-        batches = file.iter_batches(batch_size=AT_ONCE, columns=list(columns))
+        # Asked for all row groups at a time, pyarrow keeps what it has read of all of them.
+        groups = range(file.metadata.num_row_groups)
+        pieces_of = (file.iter_batches(AT_ONCE, row_groups=[k], columns=list(columns)) for k in groups)
+        batches = itertools.chain.from_iterable(pieces_of)
         pieces: list[pyarrow.Table] = []
         for first, last in spans:
             while sum(map(len, pieces)) < last - first:
