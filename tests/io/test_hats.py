@@ -1,6 +1,8 @@
 """HATS catalogues of runs as LSDB reads them: all galaxies, their numbers, units, margins, the match with the truth."""
 
+import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow
@@ -12,9 +14,17 @@ from isolux.errors import FitWarning, InputError, MissingExtra
 from isolux.io import hats
 from survey.made_run import make_run
 
-pytest.importorskip("hats_import")
 LOST = 3
 """Galaxies without a position."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _library():
+    """Have hats run its small loops as they are: to compile them would take far longer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NUMBA_DISABLE_JIT", "1")
+        pytest.importorskip("hats_import")
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +101,17 @@ def test_every_galaxy_is_found_at_its_true_place(made, lsdb):
     order = {name: k for k, name in enumerate(rows["id"].to_pylist())}
     magnitude = np.asarray(rows["sersic_magnitude"])[[order[name] for name in found["id"]]]
     assert np.array_equal(found["sersic_magnitude"].to_numpy(), magnitude)
+
+
+def test_the_page_on_reading_results_is_true(tmp_path, monkeypatch, lsdb):
+    text = (Path(__file__).parents[2] / "docs" / "reading-results.md").read_text(encoding="utf-8")
+    block = re.search(r"```python no-run\n(isolux\.export.*?)```", text, flags=re.DOTALL)[1]
+    make_run(tmp_path / "run", galaxies=5, parts=1, portraits=0)
+    monkeypatch.chdir(tmp_path)
+    names = {"isolux": isolux}
+    with hats.quiet():
+        exec(block, names)
+    assert len(names["pairs"]) == 5
 
 
 def test_the_margin_holds_neighbours_of_the_cells(made, lsdb):

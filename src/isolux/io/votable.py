@@ -18,7 +18,7 @@ from isolux.io.formats import Pieces
 from isolux.io.headers import quiet
 from isolux.io.tables import plain_values
 
-LARGEST = 1_000_000
+LARGEST = 200_000
 """Rows of a VOTable."""
 UCDS = (
     (r".*_mark", "meta.code"),
