@@ -1,9 +1,12 @@
 """Jobs of SLURM and PBS: what is asked of the queue, and a stand-in for a queue that runs what it is given."""
 
+import dataclasses
 import os
+import re
 import stat
 import sys
 import time
+import tomllib
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,8 +16,12 @@ import pytest
 from isolux.errors import InputError, MissingExtra
 from isolux.survey.cluster import check_versions, open_cluster
 from isolux.survey.cluster_jobs import GONE, Watch, job_arguments
+from isolux.survey.cluster_kubernetes import cluster_manifest
+from isolux.survey.cluster_local import local_places
 from isolux.survey.options import ClusterOptions
+from isolux.survey.run_file import read_survey_file
 
+ROOT = Path(__file__).parents[2]
 HEADS = {
     "slurm": [
         "-J dask-worker",
@@ -56,6 +63,28 @@ def test_job_asks_for_what_it_should(kind):
     assert [line.removeprefix(mark) for line in lines if line.startswith(mark)] == HEADS[kind]
     assert "export OMP_NUM_THREADS=2" in lines
     assert "export DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE=False" in lines
+
+
+@pytest.mark.parametrize("kind", ["slurm", "pbs", "kubernetes"])
+def test_examples_can_be_meant(kind):
+    options = read_survey_file(ROOT / "examples" / "survey" / f"{kind}.toml").cluster
+    assert options.kind == kind
+    asked_for(options)
+
+
+def test_clusters_of_the_documentation_can_be_meant():
+    page = (ROOT / "docs" / "survey-clusters.md").read_text(encoding="utf-8")
+    blocks = [tomllib.loads(text) for text in re.findall(r"^```toml no-run\n(.*?)^```", page, re.M | re.S)]
+    assert len(blocks) == 4
+    for block in blocks:
+        asked_for(ClusterOptions(**block["cluster"]))
+
+
+def asked_for(options):
+    """See that all options are known."""
+    {"local": local_places, "kubernetes": cluster_manifest}.get(options.kind, job_arguments)(
+        dataclasses.replace(options, device="cpu")
+    )
 
 
 @pytest.mark.parametrize("kind", HEADS)
