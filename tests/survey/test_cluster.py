@@ -222,7 +222,8 @@ def test_running_scheduler_goes_on_running(running):
         with open_cluster(ClusterOptions(scheduler=running, threads=before)) as client:
             assert client.submit(abs, -3).result() == 3
     with Client(running, set_as_default=False) as client:
-        client.unregister_worker_plugin(Threads.name)
+        plugins = client.run(lambda dask_worker: list(dask_worker.plugins))
+    assert all(Threads.name not in names for names in plugins.values())
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import logging
 import platform
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import dask.config
@@ -91,6 +91,8 @@ def open_cluster(options: ClusterOptions) -> Iterator[Client]:
             client = stack.enter_context(_OPENERS[options.kind](options))
         check_versions(client)
         client.register_plugin(Threads(options.threads))
+        if options.scheduler is not None:
+            stack.callback(_forget, client)
         yield client
 
 
@@ -119,6 +121,12 @@ def _running(address: str) -> Iterator[Client]:
         raise InputError(f"address of a scheduler: {error}", address, "such as tcp://host:8786") from None
     with client:
         yield client
+
+
+def _forget(client: Client) -> None:
+    """Leave nothing of ours with somebody else's cluster: workers that come later may not have Isolux."""
+    with suppress(OSError, TimeoutError, ValueError, RuntimeError):
+        client.unregister_worker_plugin(Threads.name)
 
 
 def check_versions(client: Client) -> None:
