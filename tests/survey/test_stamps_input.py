@@ -16,6 +16,7 @@ from isolux.io.rows import digest
 from isolux.options import RunOptions
 from isolux.priors import GaussianPrior
 from isolux.status import Flag, Status
+from isolux.survey import stamps
 from isolux.survey.sky_parts import healpix_cells
 from survey.stamp_samples import batches, ids, made, mocks, pixels, planned, stamp, write_files
 
@@ -80,6 +81,19 @@ def test_plan_does_not_depend_on_the_order_of_a_directory(folder, monkeypatch):
     again = planned(source, 6)
     assert [p.place for p in again] == [p.place for p in once]
     assert all(digest(a.listing) == digest(b.listing) for a, b in zip(again, once, strict=True))
+
+
+def test_a_plan_made_in_pieces_is_the_same(folder, monkeypatch):
+    (folder / "stamps/g03_psf.fits").unlink()
+    source = made(folder, folder="stamps")
+    whole = planned(source, 6)
+    monkeypatch.setattr(stamps, "AT_ONCE", 5)
+    pieces = planned(source, 6)
+    assert ids(pieces) == ids(whole)
+    assert [part.pixels for part in pieces] == [part.pixels for part in whole]
+    assert [part.listing.to_pylist() for part in pieces[:-1]] == [
+        part.listing.to_pylist() for part in whole[:-1]
+    ]
 
 
 def test_portions_have_the_pixels_of_the_files(folder):

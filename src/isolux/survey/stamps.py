@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from isolux.errors import InputError
-from isolux.io.catalogue import Rows
+from isolux.io.catalogue import Rows, join_rows
 from isolux.io.listing import list_stamps, starting_values
 from isolux.io.parquet_catalogue import seen_pixels
 from isolux.io.parquet_layout import has_images
@@ -44,6 +44,8 @@ from isolux.survey.model_columns import model_columns
 from isolux.survey.part import Part
 from isolux.survey.sky_parts import cut, healpix_cells, runs
 
+AT_ONCE = 10_000
+"""Galaxies whose files are looked at before they are written down, to take little memory."""
 LONG = 20
 """Lists of more paths than this are in the manifest as a number and a checksum."""
 
@@ -89,17 +91,10 @@ class StampsInput(StampFitting):
         files = list_stamps(self.source)
         if self.folder is not None:
             files = _without_companions(files)
-        more, ra, dec = self._columns(files)
-        seen = look_at(files, places=bool(np.isnan(ra).any()))
-        ra, dec = (
-            np.where(np.isnan(ra), [getattr(one, name) for one in seen], values)
-            for name, values in (("ra", ra), ("dec", dec))
-        )
-        sizes = seen_pixels(seen)
-        for rows, place in _pieces([f.id for f in files], ra, dec, sizes, galaxies, pixels):
-            some = None if more is None else more.take(rows)
-            listing = listing_of_stamps([seen[k] for k in rows], ra[rows], dec[rows], some)
-            yield Part(listing, int(sizes[rows].sum()), place)
+        listing, sizes = self._listing(files, *self._columns(files))
+        del files
+        for rows, place in _pieces(listing, sizes, galaxies, pixels):
+            yield Part(listing.take(rows), int(sizes[rows].sum()), place)
 
     def files(self, part: Part) -> Sequence[str]:
         """Files of images, noise, masks and PSFs, and the table's own left out: the plan holds what it says."""
@@ -113,6 +108,24 @@ class StampsInput(StampFitting):
     def carried(self, part: Part) -> Rows | None:
         """Columns of the table, and the position."""
         return carried_columns(part.listing)
+
+    def _listing(
+        self, files: Sequence[StampFiles], more: Rows | None, ra: np.ndarray, dec: np.ndarray
+    ) -> tuple[Rows, np.ndarray]:
+        """Rows for all galaxies, with positions from headers where the table has none, and pixels (galaxy,)."""
+        pieces, sizes = [], []
+        for first in range(0, len(files), AT_ONCE):
+            some = slice(first, first + AT_ONCE)
+            unknown = np.isnan(ra[some])
+            seen = look_at(files[some], places=bool(unknown.any()))
+            east, north = (
+                np.where(unknown, [getattr(one, name) for one in seen], given[some])
+                for name, given in (("ra", ra), ("dec", dec))
+            )
+            extra = None if more is None else more.slice(first, AT_ONCE)
+            pieces.append(listing_of_stamps(seen, east, north, extra))
+            sizes.append(seen_pixels(seen))
+        return join_rows(pieces).combine_chunks(), np.concatenate(sizes)
 
     def _columns(self, files: Sequence[StampFiles]) -> tuple[Rows | None, np.ndarray, np.ndarray]:
         """Columns of the table that are wanted, and positions (galaxy,)."""
@@ -192,10 +205,10 @@ def _plain(value: Any) -> Any:
     return {"items": len(values), "sha256": hashlib.sha256(repr(values).encode()).hexdigest()}
 
 
-def _pieces(
-    names: Sequence[str], ra: np.ndarray, dec: np.ndarray, sizes: np.ndarray, galaxies: int, pixels: int
-) -> Iterator[tuple[np.ndarray, str]]:
+def _pieces(listing: Rows, sizes: np.ndarray, galaxies: int, pixels: int) -> Iterator[tuple[np.ndarray, str]]:
     """Numbers of the galaxies of each part and where it is."""
+    ra, dec = (listing[name].to_numpy() for name in ("ra", "dec"))
+    names = listing["id"].to_pylist()
     known = np.flatnonzero(np.isfinite(ra) & np.isfinite(dec))
     cells = healpix_cells(ra[known], dec[known])
     order = np.lexsort((np.array([names[k] for k in known.tolist()], dtype="U"), cells))
