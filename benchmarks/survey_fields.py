@@ -28,7 +28,7 @@ from isolux.mock.options import FieldOptions
 from isolux.mock.presets import survey_named
 from isolux.mock.truth import make_truth
 from isolux.survey.field_sky import separations
-from isolux.survey.run import SurveyRun
+from isolux.survey.setup import SurveyRun
 
 HERE = Path(__file__).resolve().parent
 ACROSS, DOWN = 5, 4
@@ -39,13 +39,11 @@ BRIGHT = 20.0
 TEXT = """
 ## Surveys of fields
 
-`{command}`, {date}, Isolux at commit {commit}, {processor}; other work ran on the machine at the same time, so that
-CPU times say more than wall times.
+`{command}`, {date}, Isolux at commit {commit}, {processor}.
 
 {fields} simulated images of {side} x {side} pixels, {across} by {down}, {step} pixels apart, of one sky with {sources}
 sources to {faint} mag; PSFs from the stars, all five models, non-parametric shapes. {rows} rows, {primary} of them
-primary.
-"""
+primary."""
 
 
 def main() -> None:
@@ -58,13 +56,15 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=1024)
     parser.add_argument("--step", type=int, default=896)
     parser.add_argument("--workers", type=int, nargs="+", default=(1, 2))
+    parser.add_argument("--reuse", action="store_true", help="take runs that are there as they are")
+    parser.add_argument("--note", default="", help="a sentence for the section")
     parser.add_argument("--results", type=Path, default=HERE / "RESULTS.md")
     parser.add_argument("--json", type=Path, default=HERE / "results" / "survey_fields.json")
     options = parser.parse_args()
     version = commit()
     truth = images(options.folder, options.side, options.step)
-    runs = [run(options.folder, workers) for workers in options.workers]
-    known = scores(options.folder, truth)
+    runs = [run(options.folder, workers, options.reuse) for workers in options.workers]
+    known = scores(options.folder / f"run{options.workers[0]}", truth)
     found = {
         "command": f"python benchmarks/survey_fields.py --side {options.side} --step {options.step}",
         "date": str(datetime.date.today()),
@@ -74,6 +74,7 @@ def main() -> None:
         "step": options.step,
         "sources": len(truth["ra"]),
         "runs": runs,
+        "note": options.note,
         "same_bytes": len({json.dumps(one.pop("sha256")) for one in runs}) == 1,
         **known,
     }
@@ -111,7 +112,7 @@ def images(folder: Path, side: int, step: int) -> dict[str, np.ndarray]:
     return truth
 
 
-def run(folder: Path, workers: int) -> dict[str, object]:
+def run(folder: Path, workers: int, reuse: bool) -> dict[str, object]:
     """One run of all fields."""
     from isolux.survey.fields import fields_input
     from isolux.survey.options import ClusterOptions
@@ -123,17 +124,20 @@ def run(folder: Path, workers: int) -> dict[str, object]:
     }
     source = fields_input(table, folder, isolux.FieldOptions())
     cluster = ClusterOptions(workers=workers, dashboard="none")
-    done = isolux.survey(SurveyRun(source, folder / f"run{workers}", cluster=cluster), overwrite=True)
-    receipts = list(done.folder.receipts())
+    where = RunFolder(folder / f"run{workers}")
+    if not reuse or not any(one["event"] == "ended" for one in where.events()):
+        isolux.survey(SurveyRun(source, where.path, cluster=cluster), overwrite=True)
+    wall = [one["seconds"] for one in where.events() if one["event"] == "ended"][-1]
+    receipts = list(where.receipts())
     busy = sum(one.seconds for one in receipts)
     told = {
         "workers": workers,
-        "parts": done.parts,
-        "quarantined": len(done.quarantined),
+        "parts": len(receipts),
+        "quarantined": len(where.quarantined()),
         "rows": sum(one.rows for one in receipts),
-        "wall": done.seconds,
+        "wall": wall,
         "cpu": sum(one.cpu for one in receipts),
-        "busy": busy / (workers * done.seconds),
+        "busy": busy / (workers * wall),
         "measuring": sum(one.fitting for one in receipts) / busy,
         "memory": max(one.memory for one in receipts),
         "sha256": [one.sha256 for one in receipts],
@@ -143,14 +147,14 @@ def run(folder: Path, workers: int) -> dict[str, object]:
 
 
 def scores(folder: Path, truth: dict[str, np.ndarray]) -> dict[str, object]:
-    """How often each true source is a primary row."""
-    rows = [as_table(part) for part in RunFolder(folder / "run1").rows()]
+    """How often each true source is a primary row of a run."""
+    rows = [as_table(part) for part in RunFolder(folder).rows()]
     count, seen = np.zeros(len(truth["ra"]), int), np.zeros(len(truth["ra"]), int)
     signal = np.zeros(len(count))
     inside = np.zeros(len(count))
     index = {key: k for k, key in enumerate(zip(truth["ra"].tolist(), truth["dec"].tolist(), strict=True))}
     primaries = matched = 0
-    for place in sorted((folder / "images").iterdir()):
+    for place in sorted((folder.parent / "images").iterdir()):
         image = read_field(place / "legacy_r.fits")
         x, y = image.wcs.all_world2pix(truth["ra"], truth["dec"], 0)
         own = np.minimum(np.minimum(x, image.shape[1] - 1 - x), np.minimum(y, image.shape[0] - 1 - y))
@@ -237,7 +241,8 @@ def section(found: dict) -> str:
                 f"{one['memory'] / 2**20:.0f}",
             ]
         )
-    same = "the same" if found["same_bytes"] else "NOT the same"
+    said = "the same" if found["same_bytes"] else "NOT the same"
+    same = f"All runs gave {said} bytes. " if len(found["runs"]) > 1 else ""
     once = [
         ["with a signal-to-noise above 20, 10 pixels from the outer edges", str(found["bright"])],
         ["of these found in any field", str(found["bright_found"])],
@@ -253,7 +258,7 @@ def section(found: dict) -> str:
         [
             text,
             tables.markdown(head, lines),
-            f"All runs gave {same} bytes. Memory is the largest that a worker held at any time, PyTorch included.",
+            f"{same}Memory is the largest that a worker held at any time, PyTorch included. {found['note']}".strip(),
             "True sources and primary rows:",
             tables.markdown(["true sources", "number"], once),
             f"Primary rows that have one of another field within 0.3, 0.5 and 1 arcsec, whatever they are: {near}.",
