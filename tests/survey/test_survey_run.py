@@ -16,7 +16,8 @@ from isolux.io.run_folder import RunFolder
 from isolux.survey import run as running
 from isolux.survey.drive import RunStopped
 from isolux.survey.options import SurveyOptions
-from isolux.survey.run import SurveyRun, survey
+from isolux.survey.run import survey
+from isolux.survey.setup import SurveyRun
 from isolux.survey.work import Fault, Job, chosen, do_part
 from survey.stub_input import Stub
 

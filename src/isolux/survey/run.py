@@ -33,43 +33,12 @@ from isolux.io.run_folder import Quarantined, Receipt, RunFolder, whereabouts
 from isolux.survey.cluster import dashboard_link, open_cluster
 from isolux.survey.drive import Drive, RunStopped, SurveyProgress
 from isolux.survey.manifest import check_same, configuration, manifest, versions
-from isolux.survey.options import ClusterOptions, SurveyOptions
-from isolux.survey.part import Input
+from isolux.survey.run_file import read_survey_file
+from isolux.survey.setup import SurveyRun
 from isolux.survey.work import Job
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 Teller = Callable[[SurveyProgress], object]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class SurveyRun:
-    """What a run is.
-
-    Attributes
-    ----------
-    input : Input
-        Where the galaxies come from, and how they are measured.
-    folder : Path
-        Where everything is written.
-    survey : SurveyOptions
-        How it is cut into parts, and what is done with parts that fail.
-    cluster : ClusterOptions
-        Where the work is done.
-    exports : sequence of str
-        Formats of catalogues that are made when all parts are done: ``hats``, ``parquet``, ``fits``, ``votable``.
-    columns : str
-        Column names of these: ``isolux``, ``legacy``, ``rubin`` or ``euclid``.
-    name : str
-        For people.
-    """
-
-    input: Input
-    folder: Path
-    survey: SurveyOptions = dataclasses.field(default_factory=SurveyOptions)
-    cluster: ClusterOptions = dataclasses.field(default_factory=ClusterOptions)
-    exports: Sequence[str] = ()
-    columns: str = "isolux"
-    name: str = ""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -138,8 +107,6 @@ def survey(
         If the run cannot go on now, and can be resumed: the disk is full, the scheduler is gone.
     """
     if not isinstance(run, SurveyRun):
-        from isolux.survey.run_file import read_survey_file
-
         run = read_survey_file(run)
     say = say or (lambda words: None)
     clock = time.monotonic()

@@ -17,7 +17,7 @@ from isolux.io.runfile import check_names, read_toml, run_options, scene_from
 from isolux.scene import Scene
 from isolux.survey.options import EXPORTS, ClusterOptions, SurveyOptions
 from isolux.survey.part import Input
-from isolux.survey.run import SurveyRun
+from isolux.survey.setup import SurveyRun
 
 SECTIONS = ("input", "model", "fit", "field", "survey", "cluster", "output")
 OUTPUT = ("folder", "exports", "columns", "name", "maps")
