@@ -85,6 +85,7 @@ def test_a_card_marks_its_galaxy_in_the_charts_and_a_point_its_card(watched):
     page = watched.page
     page.locator("#explorer-chart").scroll_into_view_if_needed()
     page.wait_for_timeout(100)
+    watched.until("!document.querySelector('#explorer-chart .frame').frame.stale")
     drawn = "document.querySelector('#explorer-chart canvas').toDataURL()"
     before = page.evaluate(drawn)
     card = page.locator("#cards li").nth(2)
@@ -195,7 +196,7 @@ def test_a_hundred_thousand_galaxies(browser, long_page):
     assert long_page.size < 15e6
     made = Watched(browser, long_page.path)
     page = made.page
-    assert "20,000 of the 100,000 galaxies" in page.inner_text(".summary")
+    assert "20\u202f000 of the 100\u202f000 galaxies" in page.inner_text(".summary")
     assert "Aitoff" in page.inner_text("#sky")
     assert page.locator("#cards li").count() < 60  # the others come into view
     made.filter("dec > 30 & n > 3")

@@ -329,7 +329,7 @@ def test_many_galaxies_make_no_large_page(tmp_path):
     assert (done.galaxies, done.points, done.gallery) == (30_000, 2000, 400)
     assert done.size < 2e6
     text = done.path.read_text()
-    assert "2,000 of the 30,000" in text
+    assert "2\u202f000 of the 30\u202f000" in text
     good = table["status"].to_numpy() == 0
     median = content_of(done.path)["histograms"]["sersic_magnitude"]["quantiles"][1]
     assert median == pytest.approx(np.median(table["sersic_magnitude"].to_numpy()[good]), rel=1e-5)

@@ -28,6 +28,7 @@ FIRST = (
 )
 """Parameters by short name, the most telling first."""
 SKY = ("level", "gradient_x", "gradient_y")
+DERIVED = ("surface_brightness", "mean_surface_brightness", "circularised_radius", "half_light_radius")
 ANGLES = ("position_angle", "pa_sky")
 RELATIVE = ("effective_radius", "scale_radius", "sersic_index", "fwhm", "flux")
 """Parameters whose differences from the truth are given in per cent."""
@@ -53,7 +54,7 @@ class Column:
     name, unit, meaning : str
         As in the catalogue.
     kind : {"number", "whole", "text"}
-        What its values are; truth values are whole numbers.
+        What its values are; yes and no are whole numbers.
     """
 
     name: str
@@ -85,6 +86,9 @@ def main_parameters(columns: Sequence[Column]) -> list[str]:
     if len(best) >= 3:
         return best[:MOST]
     ranked = [(rank, name) for name in fitted if (rank := _rank(name)) is not None]
+    if "total_magnitude" in fitted:
+        parts = {name for _, name in ranked if short_name(name) == "magnitude"} - {"total_magnitude"}
+        ranked = [(rank, name) for rank, name in ranked if name not in parts]
     if any(short_name(name) == "magnitude" for _, name in ranked):
         ranked = [(rank, name) for rank, name in ranked if short_name(name) not in ("flux", "level")]
     chosen = [name for _, name in sorted(ranked, key=lambda pair: pair[0])[:MOST]]
@@ -166,4 +170,4 @@ def _rank(name: str) -> int | None:
 
 
 def _shorts() -> set[str]:
-    return {*FIRST, *SYMBOLS, "x", "y", "boxiness", "gradient_x", "gradient_y", "surface_brightness"}
+    return {*FIRST, *SYMBOLS, "x", "y", "boxiness", "gradient_x", "gradient_y", *DERIVED}

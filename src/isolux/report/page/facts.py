@@ -70,20 +70,20 @@ def facts(origin: Origin, sampled: Sampled, chi2: float, speed: Speed | None) ->
     fitted = sum(n for code, n in sampled.status.items() if Status(code).fitted)
     converged = sampled.status.get(int(Status.CONVERGED), 0)
     lost = sum(part.galaxies for part in origin.quarantined)
-    out = [Fact(noun(origin), _count(sampled.total), _of_planned(origin, sampled.total))]
-    out.append(Fact("converged", _count(converged), _share(converged, sampled.total)))
+    out = [Fact(noun(origin), spaced(sampled.total), _of_planned(origin, sampled.total))]
+    out.append(Fact("converged", spaced(converged), _share(converged, sampled.total)))
     if fitted > converged:
         out.append(
             Fact(
-                "fitted, not converged", _count(fitted - converged), _share(fitted - converged, sampled.total)
+                "fitted, not converged", spaced(fitted - converged), _share(fitted - converged, sampled.total)
             )
         )
     out.append(
-        Fact("without a fit", _count(sampled.total - fitted), _share(sampled.total - fitted, sampled.total))
+        Fact("without a fit", spaced(sampled.total - fitted), _share(sampled.total - fitted, sampled.total))
     )
     if lost:
         parts = len(origin.quarantined)
-        out.append(Fact("given up", _count(lost), f"galaxies, in {parts} part{'s' * (parts != 1)}"))
+        out.append(Fact("given up", spaced(lost), f"galaxies, in {parts} part{'s' * (parts != 1)}"))
     if np.isfinite(chi2):
         out.append(Fact("median reduced χ²", f"{chi2:.3f}"))
     return out + (_survey_facts(speed) if speed is not None else _fit_facts(sampled.points, sampled.total))
@@ -172,7 +172,7 @@ def size(number: float) -> str:
 def _of_planned(origin: Origin, total: int) -> str:
     if origin.planned is None or origin.planned == total:
         return ""
-    return f"of {_count(origin.planned)} planned"
+    return f"of {spaced(origin.planned)} planned"
 
 
 def _configured(about: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -194,7 +194,8 @@ def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def _count(number: int) -> str:
+def spaced(number: int) -> str:
+    """A whole number with thin spaces, as the page's scripts write it."""
     return f"{number:,}".replace(",", "\u202f")  # a narrow space that does not break
 
 

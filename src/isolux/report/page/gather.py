@@ -26,6 +26,7 @@ REVIEWED = 10
 """One in so many galaxies of the gallery at most is one without a fit."""
 FITTED = [int(status) for status in Status if status.fitted]
 
+FEW = 3
 SHARES = ("axis_ratio", "bulge_fraction")
 """Parameters between 0 and 1, never drawn on a logarithmic scale."""
 
@@ -160,6 +161,19 @@ def fitted(rows: Rows) -> Rows:
     return rows.filter(pc.is_in(rows["status"], pyarrow.array(FITTED, rows["status"].type)))
 
 
+def varying(points: Rows, columns: Sequence[Column]) -> list[Column]:
+    """The columns without those of numbers that are the same for all galaxies, such as fixed parameters.
+
+    Errors stay, and of few galaxies all columns.
+    """
+    found = fitted(points)
+    if len(found) < FEW:
+        return list(columns)
+    return [
+        c for c in columns if c.kind == "text" or c.name.endswith("_err") or _differ(number(found, c.name))
+    ]
+
+
 def wide_ranging(points: Rows, columns: Sequence[Column]) -> frozenset[str]:
     """Columns of positive numbers that range over nearly a decade or more: drawn on a logarithmic scale."""
     found = set()
@@ -173,6 +187,11 @@ def wide_ranging(points: Rows, columns: Sequence[Column]) -> frozenset[str]:
             if low > 0 and high > 7 * low and column.unit not in ("mag", "°"):
                 found.add(column.name)
     return frozenset(found)
+
+
+def _differ(values: np.ndarray) -> bool:
+    finite = values[np.isfinite(values)]
+    return bool(finite.size and np.ptp(finite) > 0)
 
 
 def _codes(rows: Rows) -> np.ndarray:

@@ -21,7 +21,9 @@ BINS = 60
 ROOM = 600_000
 """Numbers of all points together that the page has room for."""
 CHI2 = "reduced_chi2"
-EXPECTED_OF = 3000
+FINER = 4
+"""Points of the expected distribution in a bin."""
+EXPECTED_OF = 1000
 """Galaxies from whose degrees of freedom the expected distribution of chi-square is made."""
 PULLS = 6.0
 """Where histograms of pulls end."""
@@ -118,9 +120,9 @@ def expected_chi2(points: Rows, histogram: Histogram) -> dict[str, Any]:
     out |= {"counts": counts.tolist(), "below": below, "above": above, "expected": None}
     freedom = _degrees(fitted(points))
     if freedom.size:
-        edges = np.linspace(low, high, bins + 1)
+        edges = np.linspace(low, high, FINER * bins + 1)
         share = np.diff(stats.chi2.cdf(edges[:, None] * freedom, freedom).mean(1))
-        out["expected"] = rounded(share * histogram.total, 4)
+        out["expected"] = rounded(FINER * share * histogram.total, 4)
     return out
 
 

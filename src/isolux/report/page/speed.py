@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from isolux.io.run_folder import Receipt
 
+REMARKS = 50
+"""Different remarks that are kept."""
 MOST = 1500
 """Parts that are drawn; of more, every so many-th."""
 
@@ -33,6 +36,8 @@ class Speed:
         Machines.
     first, last : str
         When the first part was begun and the last one done, UTC.
+    remarks : sequence of (str, int)
+        What the parts remarked, the most frequent first, and how many did.
     drawn : dict
         For the page: lists by part of the time since the beginning, galaxies, milliseconds a galaxy and memory.
     """
@@ -46,12 +51,14 @@ class Speed:
     hosts: int
     first: str
     last: str
+    remarks: Sequence[tuple[str, int]]
     drawn: dict[str, Any]
 
 
 def speed(receipts: Iterable[Receipt]) -> Speed | None:
     """Sum up receipts; None without any. Some 50 bytes a part are kept."""
     numbers, hosts, again = [], set(), 0
+    remarks: Counter[str] = Counter()
     for receipt in receipts:
         try:
             end = datetime.datetime.fromisoformat(receipt.finished).timestamp()
@@ -59,6 +66,7 @@ def speed(receipts: Iterable[Receipt]) -> Speed | None:
             continue
         hosts.add(receipt.host.partition(",")[0])
         again += receipt.attempt > 1
+        remarks.update(text for text in receipt.remarks if text in remarks or len(remarks) < REMARKS)
         numbers.append((end, receipt.seconds, receipt.fitting, receipt.cpu, receipt.memory, receipt.rows))
     if not numbers:
         return None
@@ -86,6 +94,7 @@ def speed(receipts: Iterable[Receipt]) -> Speed | None:
         len(hosts),
         first,
         last,
+        remarks.most_common(),
         drawn,
     )
 

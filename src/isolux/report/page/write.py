@@ -18,8 +18,8 @@ from isolux.io.catalogue import Rows
 from isolux.io.safe_files import put_text
 from isolux.report.page import columns as named
 from isolux.report.page.encode import texts, to_json
-from isolux.report.page.facts import MOST_QUARANTINED, about, facts, history, noun, sentence, tallies
-from isolux.report.page.gather import Sampled, count, sample, wide_ranging
+from isolux.report.page.facts import MOST_QUARANTINED, about, facts, history, noun, sentence, spaced, tallies
+from isolux.report.page.gather import Sampled, count, sample, varying, wide_ranging
 from isolux.report.page.origin import Origin, open_origin
 from isolux.report.page.payload import CHI2, payload, tally_lines
 from isolux.report.page.picture import largest_side, picture
@@ -123,10 +123,10 @@ def write_report(
 def page(origin: Origin, gallery: int, points: int, truth: str | Path | None = None) -> tuple[str, Written]:
     """The page's text, and what is in it."""
     origin, columns = _with_truth(origin, truth)
-    main = named.main_parameters(columns)
     truths = compared(columns)
     names = [column.name for column in columns]
     sampled = sample(origin.pieces, names, points, gallery, origin.pictured())
+    main = named.main_parameters(varying(sampled.points, columns))
     numbers = [c for c in columns if c.name in {*main, CHI2} and c.kind != "text"]
     logs = wide_ranging(sampled.points, [c for c in numbers if c.name != CHI2])
     counted = count(origin.pieces, sampled.points, [c.name for c in numbers], logs, truths)
@@ -204,9 +204,11 @@ def _filled(shown: dict[str, Any], content: dict[str, Any]) -> str:
     }
     policy = "; ".join(f"{key} {value}" for key, value in rules.items())
     loader = jinja2.FileSystemLoader(HERE)
-    template = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    ).get_template("template.html.j2")
+    )
+    environment.filters["spaced"] = spaced
+    template = environment.get_template("template.html.j2")
     # These three are ours, or escaped for where they stand.
     ours = {"style": Markup(style), "script": Markup(script), "data": Markup(to_json(content))}
     return template.render(**shown, **ours, policy=policy)

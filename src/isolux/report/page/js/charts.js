@@ -165,7 +165,8 @@ function pulls(host, pair, label, {state, galaxies, fitted}) {
   const {pulls: content, column, error, relative} = pair, off = away({...pair, relative: false});
   const pull = (get) => (off(get) === null || !(get(error) > 0) ? null : off(get) / get(error));
   const step = (content.high - content.low) / content.counts.length;
-  const normal = content.counts.map((_, bin) => (pair.n * step * Math.exp(-0.5 * (content.low + (bin + 0.5) * step) ** 2)) / Math.sqrt(2 * Math.PI));
+  const fine = Array.from({length: 121}, (_, k) => content.low + ((k + 0.5) / 121) * (content.high - content.low));
+  const normal = fine.map((at) => (pair.n * step * Math.exp(-0.5 * at ** 2)) / Math.sqrt(2 * Math.PI));
   histogram(host, content, {
     label: `Fit less truth over error of ${label}: width ${number(pair.pull_width, 3)}`, xLabel: "(fit − truth) / error",
     values: galaxies.values(pull), state, fitted, line: normal, height: 140,
@@ -206,7 +207,7 @@ function speed({content}) {
   new Frame(place("progress-chart"), {label: `Galaxies done against time: ${done[done.length - 1]} after ${number(times[times.length - 1], 3)} ${unit}`, x, y: new Scale(0, done[done.length - 1] * 1.06), xLabel, height: 220, margin: {left: 60, right: 10, top: 8, bottom: 38}, paint: paintLine});
   const y = Scale.of(each, {cut: 0});
   y.low = 0;
-  const paintDots = (ctx, frame) => dots(ctx, frame, times, each, () => true, frame.colours.pick, 3.5, 0.7);
+  const paintDots = (ctx, frame) => dots(ctx, frame, times, each, () => true, frame.colours.pick, Math.min(Math.max(240 / times.length, 3), 7), 0.7);
   new Frame(place("each-chart"), {label: `Milliseconds a galaxy of each part, from ${number(Math.min(...each), 3)} to ${number(Math.max(...each), 3)}`, x, y, xLabel, height: 220, margin: {left: 60, right: 10, top: 8, bottom: 38}, paint: paintDots});
   if (every > 1) place("speed-note").textContent = `Every ${every}th part is drawn.`;
 }
