@@ -387,6 +387,7 @@ def test_without_a_wcs_there_is_no_shape_on_the_sky():
     assert np.isnan(made["shape_e1"][0])
     assert made["shape_e1_ivar"][0] == 0.0
     assert np.isnan(made["ra"][0])
+    assert (made["ra_ivar"][0], made["dec_ivar"][0]) == (0.0, 0.0)
     assert made["shape_r"][0] == 2.0
 
 

@@ -46,13 +46,13 @@ def columns(light: Light, first: int) -> Iterator[CatalogueColumn]:
     yield "dec", light.dec, "deg", "declination, ICRS"
     for name, error in zip(PLACE, sky_errors(light), strict=True):
         note = " (no cosine term)" if name == "ra" else ""
-        yield f"{name}_ivar", inverse_variance(np.stack([error, error], 1)), "1/deg^2", IVAR + note
+        yield f"{name}_ivar", inverse_variance(np.stack([error, error], 1)), "deg-2", IVAR + note
     yield "bx", light.x[:, 0], "pix", "column of the centre in the image that was fitted, from 0"
     yield "by", light.y[:, 0], "pix", "row of the centre in the image that was fitted, from 0"
     for band, flux in light.flux.items():
         scaled = flux / NANOMAGGY
         yield f"flux_{band}", scaled[:, 0], "nanomaggy", f"total flux in {band}, AB"
-        yield f"flux_ivar_{band}", inverse_variance(scaled), "1/nanomaggy^2", IVAR
+        yield f"flux_ivar_{band}", inverse_variance(scaled), "nanomaggy-2", IVAR
     for band, value in light.chi2.items():
         yield (
             f"rchisq_{band}",
@@ -67,7 +67,7 @@ def _shape(light: Light) -> Iterator[CatalogueColumn]:
     yield "sersic", light.index[:, 0], "", "Sersic index; 1 for EXP and REX, 4 for DEV"
     yield "sersic_ivar", inverse_variance(light.index), "", IVAR
     yield "shape_r", light.radius[:, 0], "arcsec", "half-light semi-major axis; 0 for PSF"
-    yield "shape_r_ivar", inverse_variance(light.radius), "1/arcsec^2", IVAR
+    yield "shape_r_ivar", inverse_variance(light.radius), "arcsec-2", IVAR
     for name, pair in zip(("e1", "e2"), lensing(light), strict=True):
         wave = "cos" if name == "e1" else "sin"
         meaning = f"(1 - q) / (1 + q) {wave} 2 PA, PA east of north; NaN without a WCS"

@@ -99,7 +99,8 @@ def sky_errors(light: Light) -> tuple[np.ndarray, np.ndarray]:
     turn = np.where(np.isfinite(turn), turn, np.pi / 4)
     east = np.hypot(np.cos(turn) * sx, np.sin(turn) * sy)
     north = np.hypot(np.sin(turn) * sx, np.cos(turn) * sy)
-    return east / np.cos(np.radians(light.dec)), north
+    known = np.isfinite(light.ra) & np.isfinite(light.dec)
+    return east / np.cos(np.radians(light.dec)), np.where(known, north, np.nan)
 
 
 def inverse_variance(pair: np.ndarray) -> np.ndarray:
