@@ -9,9 +9,9 @@ import dataclasses
 import datetime
 import json
 import shutil
+import signal
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +28,7 @@ KINDS = {
     "host": kinds.kill_hosts,
     "scheduler": kinds.kill_schedulers,
     "driver": kinds.kill_drivers,
+    "elsewhere": kinds.kill_drivers_elsewhere,
     "run": kinds.kill_runs,
     "moments": kinds.kill_at_moments,
     "overwrite": faults.overwrite,
@@ -71,19 +72,23 @@ HEAD += ["temporary", "as it should be"]
 
 def main() -> None:
     options = parse()
-    version = commit()
-    folder = Path(tempfile.mkdtemp(prefix="kills-", dir=options.folder))
+    # Runs are to take signals as they do in a terminal, also where this is started in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="kills-"))
     bench, undisturbed = prepare(folder, options)
-    found: list[kinds.Outcome] = []
+    bad = undisturbed != SAME
     for name in options.kinds:
+        found = []
         for outcome in KINDS[name](bench):
             found.append(outcome)
-            print(f"{outcome.kind}: {outcome}" if not outcome.good else f"{outcome.kind}: same", flush=True)
-    keep(options, version, undisturbed, found)
-    if not options.keep:
+            print(f"{outcome.kind}: {'same' if outcome.good else outcome}", flush=True)
+            keep(options, name, undisturbed, found)
+            bad |= not outcome.good
+    show(options)
+    if options.folder is None:
         shutil.rmtree(folder, ignore_errors=True)
-    bad = [outcome for outcome in found if not outcome.good]
-    sys.exit(1 if bad or undisturbed != SAME else 0)
+    sys.exit(bad)
 
 
 SAME = "the same"
@@ -97,7 +102,7 @@ def prepare(folder: Path, options: argparse.Namespace) -> tuple[kinds.Bench, str
     pace = measured_pace(reference)
     print(f"undisturbed: first part after {pace.first:.1f} s, then one each {pace.between:.2f} s", flush=True)
     single = Trial(folder / "single", source, part, workers=1)
-    if single.do("--memory", "3GiB"):
+    if not single.run.exists() and single.do("--memory", "3GiB"):
         raise SystemExit(single.log)
     table = table_of(reference.run)
     difference = compared(table_of(single.run), table)
@@ -105,32 +110,37 @@ def prepare(folder: Path, options: argparse.Namespace) -> tuple[kinds.Bench, str
     print(f"one worker beside two: {undisturbed}", flush=True)
     exported = Trial(folder / "exported", source, part, exports=("fits", "hats"))
     if "moments" in options.kinds:
-        shutil.copytree(reference.run.path, exported.run.path)
+        if not exported.run.exists():
+            shutil.copytree(reference.run.path, exported.run.path)
         if exported.do():
             raise SystemExit(exported.log)
     bench = kinds.Bench(folder, source, part, options.seed, options.moments, reference, pace, table)
     return bench, undisturbed
 
 
-def keep(options: argparse.Namespace, version: str, undisturbed: str, found: Sequence[kinds.Outcome]) -> None:
-    """Write what was found, with what earlier calls have found of other kinds, and the section of RESULTS.md."""
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    before = json.loads(options.json.read_text())["outcomes"] if options.add and options.json.exists() else []
-    made = {outcome.kind for outcome in found}
-    rows = [row for row in before if row["kind"] not in made]
-    rows += [dataclasses.asdict(outcome) for outcome in found]
-    outcomes = [kinds.Outcome(**row) for row in rows]
+def keep(options: argparse.Namespace, name: str, undisturbed: str, found: Sequence[kinds.Outcome]) -> None:
+    """Write what was found of a kind so far."""
     about = {
-        "command": "python benchmarks/survey_kills.py " + " ".join(options.said),
+        "command": "python benchmarks/survey_kills.py",
         "date": str(datetime.date.today()),
-        "commit": version,
+        "commit": options.version,
         "processor": processor(),
         "galaxies": options.galaxies,
         "part": max(1, options.galaxies // options.parts),
         "seed": options.seed,
         "undisturbed": undisturbed,
     }
-    options.json.write_text(json.dumps({**about, "outcomes": rows}, indent=1) + "\n")
+    options.json.mkdir(parents=True, exist_ok=True)
+    outcomes = [dataclasses.asdict(outcome) for outcome in found]
+    (options.json / f"{name}.json").write_text(json.dumps({**about, "outcomes": outcomes}, indent=1) + "\n")
+
+
+def show(options: argparse.Namespace) -> None:
+    """Write the section of RESULTS.md, of all kinds of which something is known."""
+    files = [file for name in KINDS if (file := options.json / f"{name}.json").exists()]
+    known = [json.loads(file.read_text()) for file in files]
+    outcomes = [kinds.Outcome(**row) for one in known for row in one["outcomes"]]
+    about = known[0] | {"commit": ", ".join(sorted({one["commit"] for one in known}))}
     table = tables.markdown(HEAD, [line(kind, outcomes) for kind in dict.fromkeys(o.kind for o in outcomes)])
     count = {
         name: sum(getattr(o, name) for o in outcomes) for name in ("lost", "doubled", "different", "again")
@@ -178,14 +188,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--parts", type=int, default=24)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
-    parser.add_argument("--add", action="store_true", help="keep what is known of other kinds")
-    parser.add_argument("--keep", action="store_true", help="keep the folders of the runs")
-    parser.add_argument("--folder", type=Path, help="where runs are made")
-    parser.add_argument("--json", type=Path, default=HERE / "results" / "survey_kills.json")
+    parser.add_argument(
+        "--folder", type=Path, help="where runs are made and kept; undisturbed ones there are used"
+    )
+    parser.add_argument("--json", type=Path, default=HERE / "results" / "survey_kills", help="folder")
     parser.add_argument("--results", type=Path, default=HERE / "RESULTS.md")
     options = parser.parse_args()
-    options.said = [word for word in sys.argv[1:] if word not in ("--keep", "--add")]
-    options.began = time.time()
+    options.version = commit()
     return options
 
 

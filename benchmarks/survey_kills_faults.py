@@ -121,7 +121,7 @@ def lose_inputs(bench: Bench) -> Iterator[Outcome]:
     table = table_of(reference.run)
     dice = bench.dice(kind)
     for _, trial in zip(range(3), bench.trials(kind, 3), strict=True):
-        trial.input = source
+        trial.input, trial.part = source, PART
         trial.write()
         outcome = Outcome(kind)
         trial.start()

@@ -18,7 +18,7 @@ from survey_kills_trial import LONG, Hung, Pace, Trial, numbers, receipts, wait_
 
 from isolux.survey.cluster_jobs import worker_environment
 
-NOTICED = 60.0
+NOTICED = 120.0
 """Seconds in which a run must have noticed what has been done to it."""
 
 
@@ -157,6 +157,22 @@ def kill_schedulers(bench: Bench) -> Iterator[Outcome]:
     yield from _chains(bench, "scheduler", strike, start)
 
 
+def kill_drivers_elsewhere(bench: Bench) -> Iterator[Outcome]:
+    """The leading process alone, whose workers are somebody else's: gone on with there while they still work for it."""
+    dask: dict[Path, str] = {}
+
+    def start(trial: Trial) -> None:
+        if trial.folder not in dask:
+            dask[trial.folder], _ = start_dask(trial)
+        trial.start("--scheduler", dask[trial.folder])
+
+    def strike(trial: Trial, outcome: Outcome, dice: random.Random) -> None:
+        trial.kill(trial.process.pid)
+        outcome.code = trial.ended()
+
+    yield from _chains(bench, "leading process, workers of others", strike, start, share=0.25)
+
+
 CHAIN = 5
 """Kills of one run, before it may end and is compared."""
 
@@ -252,11 +268,11 @@ def _strike_all(trial: Trial, outcome: Outcome, dice: random.Random) -> None:
 
 
 def _strike_scheduler(trial: Trial, outcome: Outcome, scheduler: subprocess.Popen[bytes]) -> None:
+    killed, told = time.monotonic(), len(trial.log)
     scheduler.kill()
     scheduler.wait()
-    killed, told = time.monotonic(), len(trial.log)
     try:
-        outcome.code = trial.ended(2 * NOTICED)
+        outcome.code = trial.ended(NOTICED)
     except Hung as error:
         outcome.wrong += f"; {error}"
     outcome.seconds = time.monotonic() - killed
