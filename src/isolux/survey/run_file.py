@@ -79,7 +79,7 @@ def _input(content: Mapping[str, Any], folder: Path, cluster: ClusterOptions, ma
                 raise InputError(f"fields take no section [{section}]; write [field]")
         from isolux.survey.fields import field_options, fields_input
 
-        options = field_options(content.get("field", {}))
+        options = dataclasses.replace(field_options(content.get("field", {})), device=cluster.device)
         return fields_input(table, folder, options, maps, SHOWN_A_FIELD)
     if maps is not None:
         raise InputError("maps = true in [output] is for fields")
