@@ -17,8 +17,11 @@ WORKER_SETTINGS: Mapping[str, Any] = {
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": 0.95,
     "distributed.worker.profile.enabled": False,
+    "distributed.comm.timeouts.connect": "60s",
+    "distributed.comm.timeouts.tcp": "120s",
 }
-"""Of every worker: PyTorch keeps memory that it has had, so a worker that is held back for its memory never goes on."""
+"""Of every worker: PyTorch keeps memory that it has had, so a worker that is held back for its memory never goes on.
+Machines that are too busy to answer for a while are not taken for dead; processes that die are noticed at once."""
 SETTINGS: Mapping[str, Any] = {
     **WORKER_SETTINGS,
     "distributed.scheduler.allowed-failures": 0,
