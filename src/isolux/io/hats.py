@@ -163,7 +163,7 @@ def _finest(margin: float) -> int:
     with quiet():
         from hats.pixel_math.healpix_shim import margin2order
 
-        return min(FINEST, int(margin2order(margin / 60)) - 1) if margin > 0 else FINEST
+        return min(FINEST, int(margin2order(np.array([margin / 60]))[0]) - 1) if margin > 0 else FINEST
 
 
 def _gather(
