@@ -37,7 +37,7 @@ TORCH_ONLY |= {
     "likelihood",
     "derived",
 }
-TORCH_ONLY |= {"priors", "information", "spikes", "psf_model", "bands", "nonparametric"}
+TORCH_ONLY |= {"priors", "information", "spikes", "psf_model", "bands", "nonparametric", "isophotes"}
 TORCH_ONLY |= {
     "apertures",
     "growth",

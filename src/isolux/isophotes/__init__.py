@@ -1,0 +1,11 @@
+"""Surface-brightness profiles along fitted isophotes, for whole batches at once.
+
+:func:`measure_isophotes` is the way in; :mod:`isolux.isophotes.measure` is its order of things.
+"""
+
+from isolux.isophotes.measure import measure_isophotes
+from isolux.isophotes.options import IsophoteOptions
+from isolux.isophotes.profiles import Isophotes
+from isolux.isophotes.quality import ProfileFlag, Quality
+
+__all__ = ["IsophoteOptions", "Isophotes", "ProfileFlag", "Quality", "measure_isophotes"]

@@ -1,0 +1,83 @@
+"""Neighbours, stars and defects: pixels that stand out of their ring.
+
+A pixel is compared with the middle and the 68.3 % interval of the pixels of its ring, so that what goes round the
+galaxy, such as noise and spiral arms, is no outlier, and another galaxy is. Means over 3 x 3 pixels that lie far above
+are seeds; around them the mask grows as far as such means stay clearly above, and then by two pixels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch.nn import functional
+
+from isolux.isophotes.light import Light
+from isolux.isophotes.pixels import Curve, Ordered
+from isolux.types import Images, Points, Tensor
+
+SEED, GROW = 6.0, 1.8
+"""Standard deviations of the means that begin a mask and that it grows over."""
+ROUNDS = 24
+"""Pixels that it may grow."""
+STRUCTURE = 1.0
+"""Half-interval of a ring's structure, beyond noise, that counts as one standard deviation of a mean."""
+NEAREST = 4.0
+"""Semi-major axis in pixels inside which nothing is masked: pixels there differ because the galaxy is steep."""
+MARGIN = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Scatter:
+    """Middle and half-interval (galaxy, node) of the pixels' light about the profile."""
+
+    middle: Points
+    low: Points
+    high: Points
+
+    @classmethod
+    def of(cls, percentiles: Tensor) -> Scatter:
+        """From percentiles (galaxy, node, 3); rings without pixels have those of the ring inside."""
+        filled = carried(percentiles)
+        return cls(filled[..., 1], filled[..., 1] - filled[..., 0], filled[..., 2] - filled[..., 1])
+
+
+def carried(values: Tensor) -> Tensor:
+    """Values (galaxy, node, ...) with those of the node inside where they are NaN; zero before the first."""
+    found = values.clone()
+    found[:, 0] = torch.nan_to_num(found[:, 0])
+    for k in range(1, found.shape[1]):
+        found[:, k] = torch.where(torch.isnan(found[:, k]), found[:, k - 1], found[:, k])
+    return found
+
+
+def find_outliers(light: Light, sma: Images, ordered: Ordered, residual: Points, scatter: Scatter) -> Tensor:
+    """Pixels (galaxy, y, x) of bool that stand out, from the residuals (galaxy, pixel) in the order of the pixels."""
+    size = light.size
+    zero = torch.zeros_like(scatter.middle[:, 0])
+    middle = Curve(zero, scatter.middle).at(ordered.sma)
+    low = Curve(zero, scatter.low).at(ordered.sma).clamp_min(0)
+    excess = (residual - middle) * ordered.good
+    structure = (low * low - ordered.variance).clamp_min(0)
+    flat = torch.zeros(3, *ordered.sma.shape, device=sma.device)
+    for k, values in enumerate((excess, ordered.variance * ordered.good, structure)):
+        flat[k].scatter_(1, ordered.number, values)
+    excess, variance, structure = (t.view(-1, *size) for t in flat)
+    sums = functional.avg_pool2d(
+        torch.stack([excess, variance, light.good], 1), 3, 1, 1, count_include_pad=True
+    )
+    count = sums[:, 2].clamp_min(1 / 9)
+    error = torch.sqrt(sums[:, 1] / (9 * count) / count + STRUCTURE**2 * structure)
+    sure = sums[:, 0] / count / error.clamp_min(1e-9)
+    outside = sma > NEAREST
+    grown = ((sure > SEED) & outside).float()
+    room = ((sure > GROW) & outside).float()
+    for _ in range(ROUNDS):
+        grown = _dilated(grown) * room
+    for _ in range(MARGIN):
+        grown = _dilated(grown)
+    return (grown > 0) & outside
+
+
+def _dilated(mask: Images) -> Images:
+    return functional.max_pool2d(mask[:, None], 3, 1, 1)[:, 0]
