@@ -250,6 +250,26 @@ class Workers:
     def run(self, function, package="Python", on_error=None):
         return {"tcp://good:1": Workers().found[package], "tcp://bad:1": self.found[package]}
 
+    def run_on_scheduler(self, function, package="Python"):
+        return Workers().found[package]
+
+
+class Scheduler(Workers):
+    """A client whose scheduler is without a package."""
+
+    def run(self, function, package="Python", on_error=None):
+        return {}
+
+    def run_on_scheduler(self, function, package="Python"):
+        if isinstance(self.found[package], Exception):
+            raise self.found[package]
+        return self.found[package]
+
+
+def test_scheduler_without_isolux_is_named():
+    with pytest.raises(InputError, match=r"not installed for .*: scheduler \(none\)$"):
+        check_versions(Scheduler(isolux=importlib.metadata.PackageNotFoundError("isolux")))
+
 
 @pytest.mark.parametrize(
     "changed", [{}, {"torch": importlib.metadata.version("torch").partition("+")[0] + "+cu999"}]
@@ -263,9 +283,9 @@ def test_same_versions_pass(changed):
     [
         (
             {"isolux": importlib.metadata.PackageNotFoundError("isolux")},
-            r"not installed on these workers: tcp://bad:1 \(none\)$",
+            r"not installed for these processes of the cluster: tcp://bad:1 \(none\)$",
         ),
-        ({"isolux": "0.0.1"}, r"isolux is .* another version on these workers: tcp://bad:1 \(0.0.1\)$"),
+        ({"isolux": "0.0.1"}, r"isolux is .* have another version: tcp://bad:1 \(0.0.1\)$"),
         ({"torch": "1.0"}, "torch is "),
         ({"distributed": "2019.1.0"}, "distributed is "),
         ({"Python": "2.7.1"}, "Python is "),

@@ -130,27 +130,39 @@ def _forget(client: Client) -> None:
 
 
 def check_versions(client: Client) -> None:
-    """See that the workers that are there have what this process has.
+    """See that the scheduler, which unpacks all tasks, and the workers that are there have what this process has.
 
     Raises
     ------
     InputError
-        Naming workers without Isolux, and workers with another version of it, of PyTorch, Dask or Python.
+        Naming those without Isolux, and those with another version of it, of PyTorch, Dask or Python.
     """
     here = {package: importlib.metadata.version(package) for package in SAME} | {
         "Python": platform.python_version()
     }
-    there = {package: client.run(importlib.metadata.version, package, on_error="return") for package in SAME}
-    there["Python"] = client.run(platform.python_version, on_error="return")
+    there = {package: _everywhere(client, importlib.metadata.version, package) for package in SAME}
+    there["Python"] = _everywhere(client, platform.python_version)
     lacking = _those(there["isolux"], lambda found: isinstance(found, Exception))
     if lacking:
-        raise InputError(f"Isolux {here['isolux']} is not installed on these workers: {lacking}")
+        raise InputError(
+            f"Isolux {here['isolux']} is not installed for these processes of the cluster: {lacking}"
+        )
     for package, wanted in here.items():
         differing = _those(
             there[package], functools.partial(_differs, wanted, parts=2 if package == "Python" else 3)
         )
         if differing:
-            raise InputError(f"{package} is {wanted} here and another version on these workers: {differing}")
+            where = "these processes of the cluster have another version"
+            raise InputError(f"{package} is {wanted} here; {where}: {differing}")
+
+
+def _everywhere(client: Client, function: Callable[..., str], *arguments: str) -> dict[str, Any]:
+    """What a function gives, or the error that it raises, in the scheduler and in all workers."""
+    found: dict[str, Any] = client.run(function, *arguments, on_error="return")
+    try:
+        return found | {"scheduler": client.run_on_scheduler(function, *arguments)}
+    except importlib.metadata.PackageNotFoundError as error:
+        return found | {"scheduler": error}
 
 
 def _those(found: Mapping[str, Any], is_wrong: Callable[[Any], bool], most: int = 5) -> str:
