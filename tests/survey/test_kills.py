@@ -1,15 +1,19 @@
 """Runs that are killed, and what they leave: gone on with, they have the rows of a run that nobody disturbed."""
 
+import dataclasses
 import errno
 import multiprocessing
 import shutil
 import signal
+import sys
 import time
 
 import pyarrow
 import pytest
 from distributed import Client, LocalCluster
 
+import isolux.export  # noqa: F401 - the module, whose name in the package is its function
+from isolux.cli import survey as commands
 from isolux.cli.survey import _ending
 from isolux.io.plan_files import PlanWriter
 from isolux.io.run_folder import Quarantined, RunFolder
@@ -252,3 +256,26 @@ def test_nohup_keeps_a_run_from_its_terminals_end():
             signal.raise_signal(signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_disk_that_is_full_when_the_catalogue_is_made_stops_the_run_after_its_parts(tmp_path, monkeypatch):
+    def full(*args, **options):
+        raise OSError("Not enough space on disk")
+
+    monkeypatch.setattr(sys.modules["isolux.export"], "export", full)
+    run = dataclasses.replace(run_of(tmp_path / "run"), exports=("fits",))
+    with pytest.raises(RunStopped, match="all parts are done, but the catalogue as fits: Not enough space"):
+        survey(run)
+    assert len(rows_of(tmp_path / "run")) == COUNT
+    monkeypatch.undo()
+
+
+def test_a_disk_that_is_full_when_the_report_is_written_is_said(tmp_path, monkeypatch):
+    def full(folder):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(commands, "read_survey_file", lambda path: run_of(tmp_path / "run"))
+    monkeypatch.setattr(commands, "write_page", full)
+    with pytest.raises(commands.Ended, match="the report cannot be written") as told:
+        commands.survey_and_show(tmp_path / "run.toml", None, False, True, {})
+    assert told.value.code == 3

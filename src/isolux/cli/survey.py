@@ -77,7 +77,10 @@ def survey_and_show(
     show_done(done)
     if report and done.parts:
         began = time.monotonic()
-        page = write_page(done.folder.path)
+        try:
+            page = write_page(done.folder.path)
+        except OSError as error:
+            raise Ended(f"All parts are done, but the report cannot be written: {error}", 3) from None
         console.note(f"The report took {console.duration(time.monotonic() - began)}.")
         console.OUT.print(f"\n[bold]Look at it[/bold]\n  {page}", soft_wrap=True)
     return done
