@@ -62,6 +62,15 @@ def test_a_drawn_sersic_gives_back_its_surface_brightness(n, growth, inner, tole
     assert np.abs(difference[outside_the_core]).max() < tolerance
 
 
+@pytest.mark.parametrize("ratio", [0.08, 0.2, 0.5])
+@pytest.mark.parametrize("angle", [0.0, 33.0, 88.0])
+def test_flat_galaxies_have_annuli_to_the_edge(ratio, angle):
+    """Near the centre few or no pixels lie in an annulus of a flat ellipse: that is not the end of the stamp."""
+    annuli = Annuli.around(Shape(20.3, 19.6, ratio, angle), np.zeros((41, 41), dtype=bool))
+    assert annuli.radius.max() > 17
+    assert len(annuli) > 10
+
+
 def test_masked_pixels_do_not_count():
     image, shape = drawn(1.0)
     mask = np.zeros(image.shape, dtype=bool)

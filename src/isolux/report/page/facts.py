@@ -86,16 +86,18 @@ def facts(origin: Origin, sampled: Sampled, chi2: float, speed: Speed | None) ->
         out.append(Fact("given up", spaced(lost), f"galaxies, in {parts} part{'s' * (parts != 1)}"))
     if np.isfinite(chi2):
         out.append(Fact("median reduced χ²", f"{chi2:.3f}"))
-    return out + (_survey_facts(speed) if speed is not None else _fit_facts(sampled.points, sampled.total))
+    return out + (
+        _survey_facts(speed, noun(origin)) if speed is not None else _fit_facts(sampled.points, sampled.total)
+    )
 
 
-def _survey_facts(speed: Speed) -> list[Fact]:
+def _survey_facts(speed: Speed, rows: str) -> list[Fact]:
     machines = f"{speed.hosts} machine{'s' * (speed.hosts != 1)}"
     out = []
     if speed.working > 0:
-        out.append(Fact("galaxies a second", f"{speed.galaxies / speed.working:.3g}", f"on {machines}"))
+        out.append(Fact(f"{rows} a second", f"{speed.galaxies / speed.working:.3g}", f"on {machines}"))
         out.append(Fact("time at work", duration(speed.working)))
-    each = f"{1e3 * speed.cpu / max(speed.galaxies, 1):.3g} ms a galaxy"
+    each = f"{1e3 * speed.cpu / max(speed.galaxies, 1):.3g} ms each"
     out.append(Fact("processor time", duration(speed.cpu), each))
     out.append(Fact("memory", size(speed.memory), "of a process, at most"))
     return out

@@ -19,8 +19,9 @@ from isolux.io.safe_files import put_text
 from isolux.report.page import columns as named
 from isolux.report.page.encode import texts, to_json
 from isolux.report.page.facts import MOST_QUARANTINED, about, facts, history, noun, sentence, spaced, tallies
+from isolux.report.page.find import open_origin
 from isolux.report.page.gather import Sampled, count, sample, varying, wide_ranging
-from isolux.report.page.origin import Origin, open_origin
+from isolux.report.page.origin import Origin
 from isolux.report.page.payload import CHI2, payload, tally_lines
 from isolux.report.page.picture import largest_side, picture
 from isolux.report.page.speed import speed
