@@ -109,7 +109,7 @@ def write_page(folder: Path) -> Path:
     """Write the report of a run beside its parts."""
     from isolux.report.page.write import write_report
 
-    return write_report(folder)
+    return write_report(folder, overwrite=True).path
 
 
 def show_done(done: SurveyDone) -> None:
