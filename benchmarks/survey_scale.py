@@ -334,7 +334,8 @@ TEXT = """
 ## Survey runs: the scheduler
 
 `{command}`, {date}, Isolux at commit {commit}, {machine}. Other work kept both cores busy all the time (load
-{load:.0f}), so that CPU times count here; waits and rates are much better on a machine of one's own. A thousand
+{load:.0f}: each process had a few per cent of a core), so that only the CPU times say something; waits, rates and
+"busy" are the machine's, and are to be measured again on one of its own. A thousand
 workers could not be had on it: it did not answer them in time. What a part costs scheduler and driver does not
 depend on the number of workers; what their heartbeats cost grows with it.
 
