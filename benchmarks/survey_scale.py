@@ -334,7 +334,8 @@ def _receipt_like(rows: int) -> Receipt:
 TEXT = """
 ## Survey runs: the scheduler
 
-`{command}` ({options}), {date}, Isolux at commit {commit}, {machine}. Other work kept both cores busy all the time (load
+`{command}` ({options}), {date},
+Isolux at commit {commit}, {machine}. Other work kept both cores busy all the time (load
 {load:.0f}: each process had a few per cent of a core), so that only the CPU times say something; waits, rates and
 "busy" are the machine's, and are to be measured again on one of its own. A thousand
 workers could not be had on it: it did not answer them in time. What a part costs scheduler and driver does not
@@ -432,7 +433,7 @@ def _paper(light: list[dict], disk: dict) -> str:
         lines["catalogue"].append(f"{disk['row_bytes'] * TOTAL / 1e9:.0f} GB")
         lines["receipts"].append(f"{disk['receipt_bytes'] * parts / 1e6:.0f} MB")
         lines["plan"].append(
-            f"{disk['plan_bytes'] * TOTAL / 1e9:.1f} GB, {disk['plan_us'] * TOTAL / 3.6e9:.1f} h of wall time at that load"
+            f"{disk['plan_bytes'] * TOTAL / 1e9:.1f} GB, {disk['plan_us'] * TOTAL / 3.6e9:.1f} h at that load"
         )
         busy = disk["done_cpu_ms"] * (parts * galaxies / 1000) / 1e3
         lines["looking through what is done, on resuming, CPU s"].append(f"{busy:.0f}")
