@@ -10,7 +10,7 @@ import time
 
 import pyarrow
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, CommClosedError, LocalCluster
 
 import isolux.export  # noqa: F401 - the module, whose name in the package is its function
 from isolux.cli import survey as commands
@@ -279,3 +279,15 @@ def test_a_disk_that_is_full_when_the_report_is_written_is_said(tmp_path, monkey
     with pytest.raises(commands.Ended, match="the report cannot be written") as told:
         commands.survey_and_show(tmp_path / "run.toml", None, False, True, {})
     assert told.value.code == 3
+
+
+@pytest.mark.parametrize("error", [CommClosedError("in <TCP>: Stream is closed"), TimeoutError("no answer")])
+def test_a_scheduler_that_goes_while_it_is_greeted_stops_the_run(tmp_path, monkeypatch, error):
+    def gone(options):
+        raise error
+
+    monkeypatch.setattr(running, "open_cluster", gone)
+    with pytest.raises(RunStopped, match="the scheduler is gone"):
+        survey(run_of(tmp_path / "run"))
+    assert [event["event"] for event in RunFolder(tmp_path / "run").events()] == ["began", "stopped"]
+    monkeypatch.undo()

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from distributed import CommClosedError
+
 from isolux.errors import FitWarning, InputError
 from isolux.io.plan_files import (
     Plan,
@@ -215,11 +217,14 @@ def _drive(
 ) -> None:
     shown = run.survey.portraits / max(int(plan.galaxies.sum()), 1)
     job = Job.of(folder.path, run.input, shown, str(folder.manifest().get("run", "")))
-    with open_cluster(run.cluster) as client:
-        link = dashboard_link(client)
-        if link:
-            say(f"Dashboard: {link}")
-        Drive(client, job, plan, run.survey, done, run.cluster.wait, tell).run()
+    try:
+        with open_cluster(run.cluster) as client:
+            link = dashboard_link(client)
+            if link:
+                say(f"Dashboard: {link}")
+            Drive(client, job, plan, run.survey, done, run.cluster.wait, tell).run()
+    except (CommClosedError, TimeoutError) as error:
+        raise RunStopped(f"the scheduler is gone ({type(error).__name__})") from None
 
 
 def _exported(run: SurveyRun, folder: RunFolder, parts: int, say: Callable[[str], object]) -> list[Path]:
