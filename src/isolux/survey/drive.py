@@ -25,6 +25,8 @@ from isolux.survey.work import Failure, Fault, Job, do_part
 
 PATIENCE = 1.0
 """Seconds between two looks at the cluster while no part ends."""
+GONE = 60.0
+"""Seconds for which a scheduler may be out of reach before it is gone: networks fail for a while."""
 LATE = 30.0
 """Seconds without a worker after which it is said that there is none."""
 
@@ -120,7 +122,8 @@ class Drive:
         self.rows = sum(receipt.rows for receipt in done.values())
         self.parts, self.measured, self.in_a_row = len(done), 0, 0
         self.given_up: list[Quarantined] = []
-        self.threads, self.looked, self.seen = 0, 0.0, time.monotonic()
+        self.threads, self.looked = 0, 0.0
+        self.seen = self.heard = time.monotonic()
         self.began = time.monotonic()
 
     def run(self) -> None:
@@ -148,9 +151,13 @@ class Drive:
         now = time.monotonic()
         if self.threads and now - self.looked < PATIENCE:
             return
-        if self.client.status != "running" or not self._reachable():
-            raise RunStopped("the scheduler is gone")
-        self.looked = now
+        if not self._reachable():
+            if self.client.status not in ("running", "connecting") or now - self.heard > GONE:
+                raise RunStopped("the scheduler is gone")
+            self.threads = 0
+            time.sleep(PATIENCE)
+            return
+        self.looked = self.heard = now
         if self.threads:
             self.seen = now
         elif now - self.seen > self.wait:
@@ -161,6 +168,8 @@ class Drive:
             time.sleep(0.05)
 
     def _reachable(self) -> bool:
+        if self.client.status != "running":
+            return False
         try:
             self.threads = sum(self.client.nthreads().values())
         except (OSError, ValueError, TimeoutError, RuntimeError):

@@ -1,0 +1,50 @@
+"""``isolux profile``, which hands its arguments on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from isolux.cli.base import INTERRUPTED, app
+from isolux.cli.declare import takes
+from isolux.cli.profile_arguments import IsophoteArguments, PlaneArguments, ProfileBands, ProfileOutput
+
+PROFILE_HELP = """\
+Measure surface-brightness profiles along isophotes, and write tables and figures.
+
+[b]isolux profile 'stamps/*_image.fits' --sigma 'stamps/*_sigma.fits' \\
+    --mask 'stamps/*_mask.fits' --zero-point 22.5 --pixel-scale 0.396 --out profiles[/b]
+
+Nothing is to be clicked: centre, sky, neighbours, the shape of the isophotes, their extension into the outskirts and
+the end of the profile are found. Images in other bands ([b]--band r='stamps/*_r.fits'[/b]) are measured along the same
+isophotes, for colours.
+Exit codes: 0 all galaxies have a profile; 1 some have none, and their rows say why; 2 the call or its input cannot be
+used; 130 interrupted.
+"""
+
+
+@app.command(help=PROFILE_HELP)
+@takes(planes=PlaneArguments, bands=ProfileBands, how=IsophoteArguments, output=ProfileOutput)
+def profile(
+    images: Annotated[
+        list[str],
+        typer.Argument(help="Images, or a pattern whose [b]*[/b] names the galaxy.", metavar="IMAGE..."),
+    ],
+    *,
+    method: Annotated[str, typer.Option(help="isophotes.", metavar="NAME")] = "isophotes",
+    planes: PlaneArguments,
+    bands: ProfileBands,
+    how: IsophoteArguments,
+    output: ProfileOutput,
+) -> None:
+    """Measure surface-brightness profiles along isophotes, and write tables and figures."""
+    from isolux.cli.profile import profile_and_show
+
+    try:
+        complete = profile_and_show(images, method, planes, bands, how, output)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted: what was done is kept in the folder's parts.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if not complete:
+        raise typer.Exit(1)
