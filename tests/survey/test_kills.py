@@ -10,7 +10,8 @@ import time
 
 import pyarrow
 import pytest
-from distributed import Client, CommClosedError, LocalCluster
+from distributed import Client, LocalCluster
+from distributed.comm import CommClosedError
 
 import isolux.export  # noqa: F401 - the module, whose name in the package is its function
 from isolux.cli import survey as commands

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from distributed import CommClosedError
+from distributed.comm import CommClosedError
 
 from isolux.errors import FitWarning, InputError
 from isolux.io.plan_files import (
