@@ -30,7 +30,10 @@ KINDS = {
     "driver": kinds.kill_drivers,
     "elsewhere": kinds.kill_drivers_elsewhere,
     "run": kinds.kill_runs,
-    "moments": kinds.kill_at_moments,
+    "plan": kinds.kill_at_plan,
+    "parts": kinds.kill_at_parts,
+    "resume": kinds.kill_at_resume,
+    "end": kinds.kill_at_end,
     "overwrite": faults.overwrite,
     "disk": faults.fill_disks,
     "input": faults.lose_inputs,
@@ -115,7 +118,7 @@ def prepare(folder: Path, options: argparse.Namespace) -> tuple[kinds.Bench, str
     undisturbed = SAME if difference.none else f"DIFFERENT: {difference}"
     print(f"one worker beside two: {undisturbed}", flush=True)
     exported = Trial(folder / "exported", source, part, exports=("fits", "hats"))
-    if "moments" in options.kinds:
+    if "end" in options.kinds:
         if not exported.run.exists():
             shutil.copytree(reference.run.path, exported.run.path)
         if exported.do():

@@ -76,7 +76,7 @@ def same_exports(made: Path, reference: Path) -> bool:
         alike = one[1].data.tobytes() == other[1].data.tobytes()
     tables = [
         pyarrow.dataset.dataset(
-            sorted(map(str, (folder / "catalogue_hats" / "dataset").glob("**/Npix*.parquet")))
+            sorted(map(str, (folder / "catalogue_hats").glob("catalogue_hats/dataset/Norder*/**/*.parquet")))
         )
         .to_table()
         .sort_by("id")

@@ -66,7 +66,7 @@ class Bench:
 
     def dice(self, kind: str) -> random.Random:
         """Dice of a kind's own."""
-        return random.Random(f"{self.seed} {kind}")
+        return random.Random(f"{self.seed} {self.moments} {kind}")
 
     def trials(self, kind: str, count: int | None = None, **more: object) -> Iterator[Trial]:
         """New folders with the same run."""
@@ -307,15 +307,30 @@ def start_dask(trial: Trial, workers: int = 2) -> tuple[str, subprocess.Popen[by
     return address, scheduler
 
 
-def kill_at_moments(bench: Bench) -> Iterator[Outcome]:
-    """The whole run, at the moments at which most could go wrong, each several times."""
+def kill_at_plan(bench: Bench) -> Iterator[Outcome]:
+    """The whole run, before there is a manifest."""
     count = max(2, bench.moments // 10)
     yield from _at(bench, "while the plan is written", count, lambda t: _any(t.run.path, ".plan.tmp"))
     yield from _at(bench, "plan there, manifest not", count, lambda t: (t.run.path / "plan").exists())
+
+
+def kill_at_parts(bench: Bench) -> Iterator[Outcome]:
+    """The whole run, while a part is put in place."""
+    count = max(2, bench.moments // 10)
     yield from _at(bench, "rows there, receipt not", 2 * count, _unreceipted)
     yield from _at(bench, "while a file is written", count, lambda t: _any(t.run.path, "parts/*/.part*.tmp"))
+
+
+def kill_at_resume(bench: Bench) -> Iterator[Outcome]:
+    """The whole run, while it is compared with what was there before."""
+    kind, count = "while a resume compares", max(2, bench.moments // 10)
+    yield from _at(bench, kind, count, lambda t: "Going on with" in t.log, begun=True)
+
+
+def kill_at_end(bench: Bench) -> Iterator[Outcome]:
+    """The whole run, when all parts are done and catalogues and the report are made."""
+    count = max(2, bench.moments // 10)
     for name, more, condition in (
-        ("while a resume compares", (), lambda t: "Going on with" in t.log),
         ("while FITS is written", (), lambda t: _any(t.run.path, ".catalogue.fits.*.tmp")),
         ("while HATS is written", (), lambda t: _any(t.run.path, ".catalogue_hats.*.tmp")),
         ("while the report is written", ("--report",), lambda t: "galaxies ended" in t.log),
