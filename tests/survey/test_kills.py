@@ -19,6 +19,7 @@ from isolux.cli.survey import _ending
 from isolux.io.plan_files import PlanWriter
 from isolux.io.run_folder import Quarantined, RunFolder
 from isolux.survey import run as running
+from isolux.survey.cluster import _forget
 from isolux.survey.drive import RunStopped
 from isolux.survey.options import SurveyOptions
 from isolux.survey.run import survey
@@ -292,3 +293,9 @@ def test_a_scheduler_that_goes_while_it_is_greeted_stops_the_run(tmp_path, monke
         survey(run_of(tmp_path / "run"))
     assert [event["event"] for event in RunFolder(tmp_path / "run").events()] == ["began", "stopped"]
     monkeypatch.undo()
+
+
+def test_a_client_that_has_been_closed_is_left_in_peace(client):
+    with Client(client.scheduler.address, set_as_default=False) as other:
+        other.close()
+        _forget(other)

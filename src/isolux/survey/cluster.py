@@ -125,7 +125,8 @@ def _running(address: str) -> Iterator[Client]:
 
 def _forget(client: Client) -> None:
     """Leave nothing of ours with somebody else's cluster: workers that come later may not have Isolux."""
-    with suppress(OSError, TimeoutError, ValueError, RuntimeError):
+    # A client whose scheduler has gone has None in its place, hence the AttributeError.
+    with suppress(OSError, TimeoutError, ValueError, RuntimeError, AttributeError):
         client.unregister_worker_plugin(Threads.name)
 
 

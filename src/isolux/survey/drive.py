@@ -172,8 +172,8 @@ class Drive:
             return False
         try:
             self.threads = sum(self.client.nthreads().values())
-        except (OSError, ValueError, TimeoutError, RuntimeError):
-            return False
+        except (OSError, ValueError, TimeoutError, RuntimeError, AttributeError):
+            return False  # AttributeError: the client has just closed, and has None for a scheduler
         return True
 
     def _submit(self) -> None:
