@@ -27,7 +27,7 @@ def test_template_explains_every_option_and_runs_as_it_is(tmp_path):
     assert fields | set(OUTPUT) <= named
     run = read_survey_file(written(tmp_path, SURVEY_TEMPLATE))
     assert isinstance(run.input, MocksInput)
-    assert run.survey == SurveyOptions()
+    assert run.survey == SurveyOptions(part_galaxies=250)
     assert run.cluster == ClusterOptions()
     assert run.folder == tmp_path / "run"
 

@@ -73,6 +73,9 @@ class IsophoteArguments:
     average: str | None = option("KIND", "Along isophotes: mean (clipped) or median. Default mean.")
     clip: float | None = option("K", "Clipping in 68.3 % half-intervals. Default 4.")
     keep_neighbours: bool | None = option(None, "Mask no pixels but those of the masks.", "--keep-neighbours")
+    place: str | None = option(
+        "PLACE", "Where the galaxy is: brightest (near the middle) or middle (of the stamp). Default brightest."
+    )
     sky_level: float | None = option("LEVEL", "Sky in image units a pixel. Default: measured.")
     sky_error: float | None = option("ERROR", "Of that level. Default 0.")
     power: float | None = option("P", "Squared signal-to-noise at which the profile ends. Default 4.")

@@ -114,7 +114,7 @@ def write_page(folder: Path) -> Path:
 
 def show_done(done: SurveyDone) -> None:
     """Print how the galaxies ended, remarks on them, parts that were given up, speed and places."""
-    status, flags, rows, fitting = _tally(done.folder)
+    status, flags, rows, busy = _tally(done.folder)
     console.print_table(
         f"How {rows} galaxies ended",
         console.count_rows(status, {s.name.lower(): s.message for s in Status}),
@@ -132,7 +132,7 @@ def show_done(done: SurveyDone) -> None:
     here = done.parts - done.before
     lines = [("parts", f"{done.parts} of {len(done.plan)}, {here} of them now")]
     lines += (
-        [("time", f"{console.duration(done.seconds)}; {1e3 * fitting / rows:.3g} ms a galaxy")]
+        [("time", f"{console.duration(done.seconds)}; {1e3 * busy / rows:.3g} ms of a core a galaxy")]
         if rows
         else []
     )
@@ -147,10 +147,10 @@ def show_done(done: SurveyDone) -> None:
 def _tally(folder: RunFolder) -> tuple[Counter[str], Counter[str], int, float]:
     status: Counter[str] = Counter()
     flags: Counter[str] = Counter()
-    rows, fitting = 0, 0.0
+    rows, busy = 0, 0.0
     for receipt in folder.receipts():
         status.update(receipt.status)
         flags.update(receipt.flags)
         rows += receipt.rows
-        fitting += receipt.fitting
-    return status, flags, rows, fitting
+        busy += receipt.cpu
+    return status, flags, rows, busy

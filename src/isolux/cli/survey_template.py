@@ -5,7 +5,7 @@ SURVEY_TEMPLATE = """\
 # Paths are relative to this file. Lines that begin with # are examples, or what holds where nothing is said.
 
 [input]                            # one of the following
-mocks = 2000                       # simulated galaxies, to try everything out
+mocks = 1000                       # simulated galaxies, to try everything out
 # model = "sersic"                 #   or "bulge+disc"
 # seed = 1                         #   the same seed gives the same galaxies
 # size = 64                        #   side of the stamps in pixels; pixel_scale, zero_point, psf_fwhm = [1.2, 1.4],
@@ -41,7 +41,7 @@ profile = "sky"
 # threshold = 4.0                  # of detection, in standard deviations of the noise
 
 [survey]
-# part_galaxies = 1000             # galaxies of a part, which is measured and written as a whole, at most
+part_galaxies = 250                # galaxies of a part, which is measured and written as a whole, at most (1000)
 # part_pixels = 67108864           # pixels of its stamps at most
 # retries = 2                      # how often a part is tried again; then galaxy by galaxy, then it is given up
 # input_check = "time"             # when going on, files are compared by size and time; or by "content", or "none"
@@ -60,7 +60,7 @@ profile = "sky"
 # options = { queue = "normal", walltime = "04:00:00", cores = 1 }  # for the cluster's own system
 
 [output]
-# folder = "run"
+# folder = "run"                   # named as this file where left out
 # name = "run"                     # in the report
 # exports = ["hats", "fits"]       # catalogues made in the end: hats, parquet, fits, votable
 # columns = "isolux"               # their columns: isolux, legacy, rubin, euclid

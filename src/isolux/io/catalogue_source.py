@@ -58,6 +58,8 @@ def open_catalogue(path: str | Path) -> CatalogueSource:
         If there is none, or no part of the run is done.
     """
     path = Path(path).expanduser()
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
     if not path.is_dir():
         return _of_file(path)
     run = RunFolder(path)
