@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,7 @@ import numpy as np
 from isolux.errors import InputError
 from isolux.io import field_header
 from isolux.io.field_planes import find_plane, list_planes
-from isolux.io.fits import image_shape
-from isolux.io.patterns import split_hdu
+from isolux.io.fits import image_shape, path_and_hdu
 from isolux.io.wcs import celestial_wcs
 from isolux.sky import icrs
 
@@ -58,16 +56,11 @@ def glance(path: str, reading: Mapping[str, Any]) -> Glance:
     InputError
         If the file is missing or has no image.
     """
-    text, named = split_hdu(path)
-    file = Path(text)
-    if not file.exists():
-        file = next(
-            (p for e in (".gz", ".fz", ".bz2") if (p := file.with_name(file.name + e)).exists()), file
-        )
+    file, wanted = path_and_hdu(path, reading.get("hdu"))
     if file.suffix == ".npy":
         return Glance(image_shape(file), str(reading.get("band", "")))
     planes = list_planes(file)
-    plane = find_plane(planes, file, named if reading.get("hdu") is None else reading["hdu"])
+    plane = find_plane(planes, file, wanted)
     if len(plane.shape) != 2:
         raise InputError(f"{path}: shape of the image", plane.shape, "(rows, columns)")
     rows, columns = plane.shape

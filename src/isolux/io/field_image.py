@@ -21,7 +21,7 @@ from isolux.field.image import FieldImage
 from isolux.io import field_header as header
 from isolux.io.field_noise import KINDS, sigma_from
 from isolux.io.field_planes import Plane, companions, find_plane, list_planes
-from isolux.io.fits import read_image
+from isolux.io.fits import path_and_hdu, read_image
 from isolux.io.patterns import split_hdu
 from isolux.io.wcs import celestial_wcs
 from isolux.io.wcs import pixel_scale as scale_of
@@ -145,17 +145,12 @@ def _planes(
     path: str | Path, hdu: int | str | None
 ) -> tuple[_Image, dict[str, tuple[np.ndarray, Plane]], list[str]]:
     """The image, its companions in the same file by their role, and remarks."""
-    text, named = split_hdu(path)
-    file = Path(text)
-    if not file.exists():
-        file = next(
-            (p for e in (".gz", ".fz", ".bz2") if (p := file.with_name(file.name + e)).exists()), file
-        )
+    file, wanted = path_and_hdu(path, hdu)
     if file.suffix == ".npy":
         picture = read_image(file)
         return _Image(picture.pixels, {}, picture.source, None), {}, []
     planes = list_planes(file)
-    image = find_plane(planes, file, named if hdu is None else hdu)
+    image = find_plane(planes, file, wanted)
     beside, remarks = companions(planes, image)
     others = [p for p in planes if not p.role and p is not image and p.shape == image.shape]
     if others and hdu is None and named is None:

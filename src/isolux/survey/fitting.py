@@ -29,19 +29,6 @@ BATCH = 128
 """Galaxies that are fitted together. Not chosen by the memory that is free: rows are the same on every machine."""
 VOLATILE = ("seconds",)
 """Columns of a result that no two runs have in common."""
-WHOLE = (
-    "solver",
-    "loss",
-    "priors",
-    "errors",
-    "scale_errors",
-    "starts",
-    "replicates",
-    "sampler",
-    "seed",
-    "dtype",
-)
-"""Options of a fit that decide over its result."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -95,8 +82,8 @@ class StampFitting(Input):
             model.setdefault(component, {})[name] = _plain(parameter.setting)
         for name, profile in self.scene.components.items():
             model.setdefault(name, {})["profile"] = f"{type(profile).__module__}.{type(profile).__qualname__}"
-        options = {name: _plain(getattr(self.options, name)) for name in WHOLE}
-        return {"model": model, "fit": {**options, "batch_size": str(self.batch_size)}}
+        options = {name: _plain(value) for name, value in self.options.fit_arguments.items()}
+        return {"model": model, "fit": {**options, "dtype": self.options.dtype, "batch_size": self.batch_size}}
 
     def try_out(self, part: Part) -> None:
         """Fit the first galaxy of a part, so that a mistake in the model raises before anything is begun."""
