@@ -68,13 +68,14 @@ class IsophoteArguments:
     geometry: str | None = option("KIND", "free, or fixed: one ellipse for a galaxy. Default free.")
     axis_ratio: float | None = option("Q", "Of the fixed ellipse. Default: fitted.")
     position_angle: float | None = option("DEG", "Of the fixed ellipse, from +y. Default: fitted.")
-    smoothness: float | None = option("S", "How freely the shape changes with radius. Default 0.2.")
+    smoothness: float | None = option("S", "How freely the shape changes with radius. Default 0.12.")
     annulus: float | None = option("W", "Width of rings over their semi-major axis. Default 0.1.")
     average: str | None = option("KIND", "Along isophotes: mean (clipped) or median. Default mean.")
     clip: float | None = option("K", "Clipping in 68.3 % half-intervals. Default 4.")
     keep_neighbours: bool | None = option(None, "Mask no pixels but those of the masks.", "--keep-neighbours")
     place: str | None = option(
-        "PLACE", "Where the galaxy is: brightest (near the middle) or middle (of the stamp). Default brightest."
+        "PLACE",
+        "Where the galaxy is: brightest (near the middle) or middle (of the stamp). Default brightest.",
     )
     sky_level: float | None = option("LEVEL", "Sky in image units a pixel. Default: measured.")
     sky_error: float | None = option("ERROR", "Of that level. Default 0.")

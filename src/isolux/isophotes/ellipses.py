@@ -25,6 +25,8 @@ FIRST, RATIO = 0.7, 1.1
 """Semi-major axis of the first node in pixels, and of each over the one before."""
 FLATTEST = 0.95
 """Largest ellipticity."""
+LEAST_GROWTH = 0.2
+"""Least growth of the semi-minor axis over that of the semi-major axis, of their logarithms."""
 SUBSTITUTIONS = 4
 """With isophotes that do not cross, the error of a falls by at least a half each time."""
 
@@ -128,6 +130,23 @@ def within_limits(shape: Tensor) -> Tensor:
     """Shapes no flatter than allowed."""
     e = torch.linalg.vector_norm(shape, dim=-1, keepdim=True)
     return shape * (FLATTEST / e.clamp_min(FLATTEST))
+
+
+def uncrossed(shape: Tensor) -> Tensor:
+    """Shapes (galaxy, node, 2) whose semi-minor axes grow from node to node, so that ellipses do not cross there.
+
+    Where they would not, they follow the mean of the largest before and the smallest after.
+    """
+    e = torch.linalg.vector_norm(shape, dim=-1)
+    steps = (
+        LEAST_GROWTH * math.log(RATIO) * torch.arange(shape.shape[1], dtype=shape.dtype, device=shape.device)
+    )
+    log_sma = math.log(RATIO) * torch.arange(shape.shape[1], dtype=shape.dtype, device=shape.device)
+    minor = torch.log1p(-e.clamp_max(FLATTEST)) + log_sma - steps
+    before = minor.cummax(1).values
+    after = torch.flip(torch.flip(minor, (1,)).cummin(1).values, (1,))
+    allowed = -torch.expm1((0.5 * (before + after) - log_sma + steps).clamp_max(0.0))
+    return shape * torch.where(e > 1e-6, allowed / e.clamp_min(1e-6), 1.0)[..., None]
 
 
 def axes(shape: Tensor) -> tuple[Tensor, Tensor]:

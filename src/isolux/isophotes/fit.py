@@ -22,7 +22,16 @@ import math
 
 import torch
 
-from isolux.isophotes.ellipses import RATIO, Ellipses, axes, axis_ratio, nodes, shape_of, within_limits
+from isolux.isophotes.ellipses import (
+    RATIO,
+    Ellipses,
+    axes,
+    axis_ratio,
+    nodes,
+    shape_of,
+    uncrossed,
+    within_limits,
+)
 from isolux.isophotes.harmonics import Series, fit_series
 from isolux.isophotes.light import CORE, Core, Light
 from isolux.isophotes.options import IsophoteOptions
@@ -33,13 +42,13 @@ LARGEST_STEP, LARGEST_MOVE = 0.2, 1.0
 """Largest change of a shape, and of the centre in pixels, in one step."""
 FARTHEST = 4.0
 """Pixels that the centre may end from where the source was found."""
-FLOOR = 0.006
+FLOOR = 0.01
 """Least error of a ring's shape: what structure of real galaxies and interpolation do."""
 COVERED = 0.35
 """Share of a ring's samples that must be good for its shape to be used."""
 GUESSED = 0.25
 """Error of the shape that the moments of the source have."""
-SHARED = 1.4
+SHARED = 1.9
 """Pixels along a ring over which interpolated noise is alike."""
 LEVEL = 0.003
 """Random walk of a fixed ellipse."""
@@ -129,7 +138,7 @@ def fit_ellipses(
         length = torch.linalg.vector_norm(shape - ellipses.shape, dim=2, keepdim=True)
         shape = ellipses.shape + (shape - ellipses.shape) * (LARGEST_STEP / length.clamp_min(LARGEST_STEP))
         centre = _moved(series, slope, ellipses, sma, home)
-        ellipses = Ellipses(*centre, start.shape if held else within_limits(shape))
+        ellipses = Ellipses(*centre, start.shape if held else uncrossed(within_limits(shape)))
     if held:
         zero = torch.zeros_like(variance)
         return Fitted(ellipses, zero, series.terms[..., 0], zero)

@@ -68,7 +68,11 @@ class Traced:
 
 
 def measure_isophotes(
-    batch: Batch, options: IsophoteOptions | None = None, *, ellipses: Ellipses | None = None
+    batch: Batch,
+    options: IsophoteOptions | None = None,
+    *,
+    ellipses: Ellipses | None = None,
+    sma: Points | None = None,
 ) -> Isophotes:
     """Surface-brightness profiles of all galaxies of a batch.
 
@@ -79,8 +83,10 @@ def measure_isophotes(
     options : IsophoteOptions, optional
         How.
     ellipses : Ellipses, optional
-        Isophotes that are given, in the pixels of these stamps, as :meth:`Isophotes` of another band has them: see
-        :func:`isolux.isophotes.ellipses_of`. Fitted where left out.
+        Isophotes that are given, in the pixels of these stamps, such as another band's
+        (:func:`isolux.isophotes.carry.carried`). Fitted where left out.
+    sma : Tensor, optional
+        (galaxy, radius): semi-major axes in pixels, instead of those that the options ask for.
 
     Returns
     -------
@@ -108,7 +114,7 @@ def measure_isophotes(
     pixels = batch.shape[0] * batch.shape[1]
     room = PIXELS_AT_ONCE if batch.image.device.type == "cpu" else PIXELS_AT_ONCE_GPU
     size = max(1, room // pixels)
-    radii = _radii(batch, options)
+    radii = _radii(batch, options) if sma is None else sma.to(batch.image.device, torch.float64)
     parts = []
     for first in range(0, len(batch), size):
         rows = list(range(first, min(first + size, len(batch))))
@@ -141,7 +147,7 @@ def _radii(batch: Batch, options: IsophoteOptions) -> Points:
 
 
 def _measure(batch: Batch, radii: Points, options: IsophoteOptions, given: Ellipses | None) -> Isophotes:
-    source = measure_source(batch)
+    source = measure_source(batch, _middle(batch) if options.place == "middle" else None)
     unit = source.noise.clamp_min(1e-30)
     light, inside = _light(batch, source, unit)
     traced = _trace(light, source, inside, options, given)
@@ -164,6 +170,12 @@ def _measure(batch: Batch, radii: Points, options: IsophoteOptions, given: Ellip
         batch, source, unit, options, traced=traced, rings=rings, gap=gap, growth=growth, series=series,
         length=length, cut=cut,
     )  # fmt: skip
+
+
+def _middle(batch: Batch) -> tuple[PerGalaxy, PerGalaxy]:
+    sizes = (batch.width, batch.height)
+    x, y = (torch.tensor(n, dtype=torch.float64, device=batch.image.device) for n in sizes)
+    return 0.5 * (x - 1), 0.5 * (y - 1)
 
 
 def _light(batch: Batch, source: Source, unit: PerGalaxy) -> tuple[Light, Images]:

@@ -10,6 +10,7 @@ from isolux.errors import InputError, unknown_name
 GEOMETRIES = ("free", "fixed")
 AVERAGES = ("mean", "median")
 SKIES = ("measured", "given")
+PLACES = ("brightest", "middle")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,9 @@ class IsophoteOptions:
         Pixels farther from the middle of their ring than so many 68.3 % half-intervals are left out.
     find_neighbours : bool
         Whether what stands out of its ring is masked, beside the mask that was given.
+    place : {"brightest", "middle"}
+        Where the galaxy is: at the brightest place near the middle of the stamp, or within a few pixels of the middle,
+        for galaxies beside something brighter.
     sky : {"measured", "given"}
         Measured around the galaxy, or given as ``sky_level``.
     sky_level, sky_error : float
@@ -61,11 +65,12 @@ class IsophoteOptions:
     geometry: str = "free"
     axis_ratio: float | None = None
     position_angle: float | None = None
-    smoothness: float = 0.2
+    smoothness: float = 0.12
     annulus: float = 0.1
     average: str = "mean"
     clip: float = 4.0
     find_neighbours: bool = True
+    place: str = "brightest"
     sky: str = "measured"
     sky_level: float = 0.0
     sky_error: float = 0.0
@@ -76,7 +81,12 @@ class IsophoteOptions:
     detection: float = 7.0
 
     def __post_init__(self) -> None:
-        for name, choices in (("geometry", GEOMETRIES), ("average", AVERAGES), ("sky", SKIES)):
+        for name, choices in (
+            ("geometry", GEOMETRIES),
+            ("average", AVERAGES),
+            ("sky", SKIES),
+            ("place", PLACES),
+        ):
             if getattr(self, name) not in choices:
                 raise unknown_name(name, str(getattr(self, name)), choices)
         for name, low, high in (

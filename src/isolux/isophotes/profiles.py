@@ -48,6 +48,8 @@ POINT_COLUMNS = (
     Quantity("quality", "", "sum of the remarks' codes; 0 is good"),
 )
 """Columns of the long table, a row a radius."""
+WITHOUT_ERRORS = ("x", "y", "last_sma", "signal_to_noise")
+"""Numbers of a whole galaxy that have no error."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -209,7 +211,7 @@ class Isophotes:
             scale = self.pixel_scale.double() if length else 1.0
             for ending, source in (("", self.values), ("_err", self.errors)):
                 numbers = _numpy(source[:, k] * scale)
-                if ending and not np.isfinite(numbers).any():
+                if ending and column.name in WITHOUT_ERRORS:
                     continue
                 table[column.name + ending] = _with_unit(numbers, own)
                 said = "one standard deviation: " if ending else ""
