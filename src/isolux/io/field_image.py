@@ -153,7 +153,7 @@ def _planes(
     image = find_plane(planes, file, wanted)
     beside, remarks = companions(planes, image)
     others = [p for p in planes if not p.role and p is not image and p.shape == image.shape]
-    if others and hdu is None and named is None:
+    if others and wanted is None:
         numbers = ", ".join(str(p.number) for p in others)
         remarks.append(
             f"HDU {image.number} is measured; there are images in HDU {numbers} too (choose one with hdu)"
