@@ -8,6 +8,7 @@ import argparse
 import dataclasses
 import datetime
 import json
+import re
 import shutil
 import signal
 import sys
@@ -56,7 +57,9 @@ undisturbed run, every column bit for bit. An undisturbed run on one worker is {
 {kills} kills and mishaps: **{lost} rows lost, {doubled} doubled, {different} different**, {again} parts measured twice
 that were done, {wrong} surprises. 'Rows done': at that moment. 'Noticed': until the run said so or ended; of a leading
 process, until its workers were gone; of a full disk, lost input and memory, how long the run went on. 'Temporary':
-files that the kill left, and those after the run has been gone on with.
+files that the kill left, and those after the run has been gone on with. A galaxy that always takes all memory gets a
+row that says so; the others of its part are then fitted in smaller batches and may differ by {rounding:g} of a value
+(seen: 7e-7), by the order of float32 sums. A scheduler that dies is waited for for a while, as networks fail.
 {notes}
 """
 HEAD = [
@@ -155,8 +158,19 @@ def show(options: argparse.Namespace) -> None:
         name: sum(getattr(o, name) for o in outcomes) for name in ("lost", "doubled", "different", "again")
     }
     wrong = [o for o in outcomes if o.wrong]
-    notes = "".join(f"\n- {o.kind}: {' '.join(o.wrong.strip('; ').split())[:300]}" for o in wrong)
-    text = TEXT.format(**about, **count, table=table, kills=len(outcomes), wrong=len(wrong), notes=notes)
+    words = [
+        f"{o.kind}: {' '.join(re.sub('[^ -~]', ' ', o.wrong).strip('; ').split())[-200:]}" for o in wrong
+    ]
+    notes = "".join(f"\n- {told} ({words.count(told)} times)" for told in dict.fromkeys(words))
+    text = TEXT.format(
+        rounding=faults.ROUNDING,
+        **about,
+        **count,
+        table=table,
+        kills=len(outcomes),
+        wrong=len(wrong),
+        notes=notes,
+    )
     print(text)
     tables.put(options.results, "survey kills", text)
 
