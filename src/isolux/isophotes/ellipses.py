@@ -19,6 +19,7 @@ import math
 import torch
 
 from isolux.geometry import wrap_angle
+from isolux.isophotes.steady import steady
 from isolux.types import Images, PerGalaxy, Points, Tensor
 
 FIRST, RATIO = 0.7, 1.1
@@ -73,7 +74,7 @@ class Ellipses:
         table = _coefficients(self.shape).float()
         found = square.clamp_min(1e-8)
         for _ in range(SUBSTITUTIONS):
-            place = _node_number(0.5 * torch.log(found), table.shape[1])
+            place = _node_number(0.5 * steady(torch.log, found), table.shape[1])
             low = place.long()
             share = place - low
             parts = []
@@ -93,7 +94,7 @@ def nodes(size: tuple[int, int], device: torch.device | None = None) -> Tensor:
 
 def node_place(sma: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The node below each semi-major axis, and the share of the step to the next one."""
-    place = _node_number(torch.log(sma.clamp_min(1e-9)), count)
+    place = _node_number(steady(torch.log, sma.clamp_min(1e-9)), count)
     low = place.long()
     return low, place - low
 
@@ -117,13 +118,13 @@ def axis_ratio(shape: Tensor) -> Tensor:
 
 def position_angle(shape: Tensor) -> Tensor:
     """Degrees (...) counter-clockwise from +y, in (-90, 90]."""
-    return wrap_angle(0.5 * torch.rad2deg(torch.atan2(shape[..., 1], shape[..., 0])), 180.0)
+    return wrap_angle(0.5 * torch.rad2deg(steady(torch.atan2, shape[..., 1], shape[..., 0])), 180.0)
 
 
 def shape_of(ratio: Tensor, angle: Tensor) -> Tensor:
     """The shape (..., 2) of an axis ratio and an angle in degrees."""
     twice = 2 * torch.deg2rad(angle)
-    return (1 - ratio)[..., None] * torch.stack([torch.cos(twice), torch.sin(twice)], -1)
+    return (1 - ratio)[..., None] * torch.stack([steady(torch.cos, twice), steady(torch.sin, twice)], -1)
 
 
 def within_limits(shape: Tensor) -> Tensor:
@@ -142,17 +143,17 @@ def uncrossed(shape: Tensor) -> Tensor:
         LEAST_GROWTH * math.log(RATIO) * torch.arange(shape.shape[1], dtype=shape.dtype, device=shape.device)
     )
     log_sma = math.log(RATIO) * torch.arange(shape.shape[1], dtype=shape.dtype, device=shape.device)
-    minor = torch.log1p(-e.clamp_max(FLATTEST)) + log_sma - steps
+    minor = steady(torch.log1p, -e.clamp_max(FLATTEST)) + log_sma - steps
     before = minor.cummax(1).values
     after = torch.flip(torch.flip(minor, (1,)).cummin(1).values, (1,))
-    allowed = -torch.expm1((0.5 * (before + after) - log_sma + steps).clamp_max(0.0))
+    allowed = -steady(torch.expm1, (0.5 * (before + after) - log_sma + steps).clamp_max(0.0))
     return shape * torch.where(e > 1e-6, allowed / e.clamp_min(1e-6), 1.0)[..., None]
 
 
 def axes(shape: Tensor) -> tuple[Tensor, Tensor]:
     """Unit vectors (..., 2), as (x, y), along the major and minor axis: (-sin, cos) and (cos, sin) of the angle."""
-    half = 0.5 * torch.atan2(shape[..., 1], shape[..., 0])
-    sin, cos = torch.sin(half), torch.cos(half)
+    half = 0.5 * steady(torch.atan2, shape[..., 1], shape[..., 0])
+    sin, cos = steady(torch.sin, half), steady(torch.cos, half)
     return torch.stack([-sin, cos], -1), torch.stack([cos, sin], -1)
 
 

@@ -185,8 +185,9 @@ def _wanted(series: Series, slope: Points, precision: Points, shape: Tensor) -> 
     steep = slope.clamp_max(-1e-6)
     along = (-2 * q * series.terms[..., 3] / steep).clamp(-1, 1)
     turned = (4 * q / (1 + q) * series.terms[..., 4] / steep).clamp(-1, 1)
-    twice = torch.atan2(shape[..., 1], shape[..., 0])
-    cos, sin = torch.cos(twice), torch.sin(twice)
+    e = (1 - q).clamp_min(1e-9)
+    cos, sin = shape[..., 0] / e, shape[..., 1] / e
+    cos = torch.where(q > 1 - 1e-8, 1.0, cos)
     change = torch.stack([along * cos - turned * sin, along * sin + turned * cos], -1)
     variance = (2 * q / steep) ** 2 / precision.clamp_min(1e-30) + FLOOR**2
     return change, torch.where(precision > 0, 1 / variance, 0.0)

@@ -62,16 +62,21 @@ def fit_series(values: Tensor, weight: Tensor, order: int = 2, rounds: int = 2) 
     count = basis.shape[1]
     ridge = RIDGE * values.shape[-1] * torch.eye(count, dtype=values.dtype, device=values.device)
     for number in range(rounds):
-        normal = (own @ products).unflatten(-1, (count, count)) + ridge
+        normal = _times(own, products).unflatten(-1, (count, count)) + ridge
         inverse = torch.linalg.inv(normal)
-        terms = (inverse @ ((own * values) @ basis)[..., None])[..., 0]
-        rest = (values - terms @ basis.T).abs()
+        terms = (inverse @ _times(own * values, basis)[..., None])[..., 0]
+        rest = (values - _times(terms, basis.T)).abs()
         scatter = 1.4826 * _median(rest, weight)
         if number + 1 < rounds:
             far = rest / (TUKEY * scatter).clamp_min(1e-12)[..., None]
             own = weight * (1 - far.clamp_max(1.0) ** 2) ** 2
     variance = torch.diagonal(inverse, dim1=-2, dim2=-1)
     return Series(terms, variance, scatter, own)
+
+
+def _times(rows: Tensor, matrix: Tensor) -> Tensor:
+    """Rows (galaxy, ring, k) times a matrix (k, l), a product a galaxy: one for all would round by its place."""
+    return torch.bmm(rows, matrix.expand(len(rows), -1, -1))
 
 
 def _median(values: Tensor, weight: Tensor) -> Tensor:

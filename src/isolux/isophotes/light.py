@@ -150,25 +150,25 @@ class Core:
 
     def sample(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Light at positions (galaxy, ring, angle), and whether the pixels around are good."""
-        places, weights, u, v = self._taps(x, y)
-        values = self.coefficients.flatten(1).gather(1, places.flatten(1)).view_as(places)
+        places, weights, u, v = self._taps(x, y, torch.float32)
+        values = self.coefficients.float().flatten(1).gather(1, places.flatten(1)).view_as(places)
         column, row = torch.round(u).long().clamp(0, PATCH - 1), torch.round(v).long().clamp(0, PATCH - 1)
         near = (row * PATCH + column).flatten(1)
         good = self.good.flatten(1).gather(1, near).view_as(u)
-        return (values * weights).sum(-1), good
+        return (values * weights).sum(-1).double(), good
 
     def operator(self, x: Tensor, y: Tensor, share: Tensor) -> Tensor:
         """Weights (galaxy, ring, PATCH * PATCH) of the pixels in the sum of samples times their shares."""
-        places, weights, _, _ = self._taps(x, y)
+        places, weights, _, _ = self._taps(x, y, torch.float64)
         count, rings = x.shape[:2]
         found = torch.zeros(count, rings, PATCH * PATCH, dtype=weights.dtype, device=x.device)
         found.scatter_add_(2, places.flatten(2), (weights * share[..., None]).flatten(2))
         filter_ = _prefilter(x.device)
         return (filter_ @ found.view(count, rings, PATCH, PATCH) @ filter_).flatten(2)
 
-    def _taps(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _taps(self, x: Tensor, y: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The 16 coefficients around each position, their weights, and the position in the patch."""
-        u, v = x - self.x[:, None, None], y - self.y[:, None, None]
+        u, v = (x - self.x[:, None, None]).to(dtype), (y - self.y[:, None, None]).to(dtype)
         column, row = (t.floor().clamp(1, PATCH - 3) for t in (u, v))
         across, along = _basis((u - column).clamp(0, 1)), _basis((v - row).clamp(0, 1))
         steps = torch.arange(-1, 3, device=x.device)
@@ -182,7 +182,8 @@ class Core:
 def _basis(t: Tensor) -> Tensor:
     """Values (..., 4) of the cubic B-splines around a point, t after its second one."""
     s = 1 - t
-    return torch.stack([s**3, 4 - 6 * t**2 + 3 * t**3, 4 - 6 * s**2 + 3 * s**3, t**3], -1) / 6
+    tt, ss = t * t, s * s
+    return torch.stack([ss * s, 4 - tt * (6 - 3 * t), 4 - ss * (6 - 3 * s), tt * t], -1) * (1 / 6)
 
 
 @lru_cache(maxsize=4)

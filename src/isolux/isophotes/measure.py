@@ -32,7 +32,7 @@ from isolux.isophotes.options import IsophoteOptions
 from isolux.isophotes.outliers import find_outliers
 from isolux.isophotes.profiles import Isophotes
 from isolux.isophotes.rings import Bench, Rings, filled, measure_rings, shape_variance
-from isolux.isophotes.sheet import written
+from isolux.isophotes.sheet import brightness, written
 from isolux.isophotes.tail import sky_of_tail
 from isolux.source import Source, measure_source
 from isolux.types import Images, PerGalaxy, Points, Tensor
@@ -103,7 +103,7 @@ def measure_isophotes(
     >>> import numpy as np
     >>> rows, columns = np.mgrid[:64, :64] - 31.5
     >>> disc = 100 * np.exp(-np.hypot(rows, columns / 0.6) / 6)
-    >>> batch = Batch.from_arrays(disc, sigma=0.1, zero_point=25, pixel_scale=0.2)
+    >>> batch = Batch.from_arrays([disc], sigma=[0.1], zero_point=25, pixel_scale=0.2)
     >>> profile = measure_isophotes(batch)
     >>> round(float(profile.ellipticity[0, 40]), 2)
     0.4
@@ -160,7 +160,7 @@ def _measure(batch: Batch, radii: Points, options: IsophoteOptions, given: Ellip
     level = torch.where(gap, traced.bench.profile.at(radii), level) - traced.sky[:, None]
     shape = shape_variance(traced.bench.fitted, traced.bench.profile, radii)
     variance = torch.where(gap, torch.nan, rings.variance) + (traced.sky_error**2)[:, None] + shape
-    faintest = None if options.faintest is None else _brightness(batch, unit, options.faintest)
+    faintest = None if options.faintest is None else brightness(batch, options.faintest) / unit
     measured = torch.where(gap, torch.nan, level)
     length, cut = profile_length(radii, measured, torch.sqrt(variance), rings.within, faintest, options)
     growth = Growth.of(traced.bench, traced.sky)
@@ -198,10 +198,10 @@ def _trace(
     guess = shape_of(source.axis_ratio, source.position_angle)
     start = begin(source.x, source.y, source.axis_ratio, source.position_angle, sma.shape[1])
     fitted = _shapes(light, start, guess, options, given, 7)
-    bench = Bench.of(light, fitted, fitted.ellipses.semi_major_axis(light.size), inside)
+    place = fitted.ellipses.semi_major_axis(light.size)
+    bench = Bench.of(light, fitted, place, inside)
     taken = torch.zeros_like(source.x)
     if options.find_neighbours:
-        place = fitted.ellipses.semi_major_axis(light.size)
         bench = _better(bench, sma, options)
         found = find_outliers(light, place, bench.ordered, bench.residual, bench.scatter(sma))
         flat = (bench.residual * bench.ordered.good).double()
@@ -240,9 +240,3 @@ def _better(bench: Bench, sma: Points, options: IsophoteOptions) -> Bench:
     rings: Rings = measure_rings(bench, ends, dataclasses.replace(options, average="mean"), 0.0)
     centre, level, _ = filled(rings.level[:, 0], rings.level[:, 1:], sma)
     return bench.with_profile(centre, level)
-
-
-def _brightness(batch: Batch, unit: PerGalaxy, magnitude: float) -> PerGalaxy:
-    """A surface brightness in units of the noise of a pixel."""
-    flux = 10 ** (-0.4 * (magnitude - batch.zero_point.double())) * batch.pixel_scale.double() ** 2
-    return flux / unit

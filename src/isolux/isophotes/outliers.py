@@ -70,14 +70,20 @@ def find_outliers(light: Light, sma: Images, ordered: Ordered, residual: Points,
     error = torch.sqrt(sums[:, 1] / (9 * count) / count + STRUCTURE**2 * structure)
     sure = sums[:, 0] / count / error.clamp_min(1e-9)
     outside = sma > NEAREST
-    grown = ((sure > SEED) & outside).float()
-    room = ((sure > GROW) & outside).float()
+    grown, room = (sure > SEED) & outside, (sure > GROW) & outside
     for _ in range(ROUNDS):
-        grown = _dilated(grown) * room
+        grown = _dilated(grown) & room
     for _ in range(MARGIN):
         grown = _dilated(grown)
-    return (grown > 0) & outside
+    return grown & outside
 
 
-def _dilated(mask: Images) -> Images:
-    return functional.max_pool2d(mask[:, None], 3, 1, 1)[:, 0]
+def _dilated(mask: Tensor) -> Tensor:
+    """A mask (galaxy, y, x) of bool with the eight pixels around each."""
+    wide = mask.clone()
+    wide[:, :, 1:] |= mask[:, :, :-1]
+    wide[:, :, :-1] |= mask[:, :, 1:]
+    tall = wide.clone()
+    tall[:, 1:] |= wide[:, :-1]
+    tall[:, :-1] |= wide[:, 1:]
+    return tall

@@ -16,6 +16,7 @@ import torch
 from isolux.isophotes.ellipses import FIRST, RATIO
 from isolux.isophotes.harmonics import in_order
 from isolux.isophotes.light import Light
+from isolux.isophotes.steady import steady
 from isolux.types import Images, Points, Tensor
 
 SAMPLE = 96
@@ -112,7 +113,7 @@ class Curve:
     def at(self, sma: Points) -> Points:
         """Values (galaxy, point) at semi-major axes, in their precision."""
         count = self.values.shape[1]
-        number = ((torch.log(sma.clamp_min(1e-6)) - math.log(FIRST)) * (1 / math.log(RATIO))).clamp(
+        number = ((steady(torch.log, sma.clamp_min(1e-6)) - math.log(FIRST)) * (1 / math.log(RATIO))).clamp(
             0.0, count - 1.0001
         )
         low = number.long()

@@ -9,6 +9,7 @@ is too bright by -(dI/dln a) delta e / 2q.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 
 import torch
@@ -20,6 +21,7 @@ from isolux.isophotes.light import CORE, PATCH, Core, Light
 from isolux.isophotes.options import IsophoteOptions
 from isolux.isophotes.outliers import NEAREST, Scatter
 from isolux.isophotes.pixels import QUANTILES, Curve, Ordered, between, running
+from isolux.isophotes.steady import steady
 from isolux.types import Images, Points, Tensor
 
 MEDIAN_ERROR = math.sqrt(math.pi / 2)
@@ -94,7 +96,7 @@ class Bench:
             Curve(fitted.level[:, 0], fitted.level),
         )
 
-    @property
+    @functools.cached_property
     def residual(self) -> Points:
         """Light (galaxy, pixel) above the profile."""
         return self.ordered.light - self.profile.at(self.ordered.sma)
@@ -240,10 +242,10 @@ def filled(centre: Tensor, level: Points, sma: Points) -> tuple[Tensor, Points, 
     none = (before < 0) & (after >= count)
     low = torch.where(before < 0, after, before).clamp(0, count - 1)
     high = torch.where(after >= count, before, after).clamp(0, count - 1)
-    known = torch.asinh(torch.where(gap, 0.0, level))
+    known = steady(torch.asinh, torch.where(gap, 0.0, level))
     span = (high - low).clamp_min(1)
     share = ((number - low) / span).clamp(0, 1)
     one, two = known.gather(1, low), known.gather(1, high)
-    mended = torch.sinh(one + share * (two - one))
+    mended = steady(torch.sinh, one + share * (two - one))
     level = torch.where(gap, torch.where(none, 0.0, mended), level)
     return torch.where(torch.isfinite(centre), centre, level[:, 0]), level, gap

@@ -16,6 +16,7 @@ from isolux.isophotes.options import IsophoteOptions
 from isolux.isophotes.profiles import POGSON, Isophotes
 from isolux.isophotes.quality import ProfileFlag, Quality
 from isolux.isophotes.rings import Rings, shape_variance, slope_of
+from isolux.isophotes.steady import steady
 from isolux.result import Quantity
 from isolux.source import Source
 from isolux.types import PerGalaxy, Points, Tensor
@@ -136,6 +137,12 @@ def written(
     )
 
 
+def brightness(batch: Batch, magnitude: float) -> PerGalaxy:
+    """A surface brightness in mag/arcsec^2 as flux a pixel (galaxy,)."""
+    exponent = -0.4 * math.log(10) * (magnitude - batch.zero_point.double())
+    return steady(torch.exp, exponent) * batch.pixel_scale.double() ** 2
+
+
 def _at_nodes(values: Points, sma: Points) -> Points:
     place, share = node_place(sma, values.shape[1])
     return values.gather(1, place) * (1 - share) + values.gather(1, place + 1) * share
@@ -167,13 +174,13 @@ def _whole(
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     flux, noise, area = (t[:, 0] for t in growth.at(end[:, None]))
     flux_error = torch.sqrt(noise + (area * sky_error) ** 2)
-    zero, scale = batch.zero_point.double(), batch.pixel_scale.double()
+    zero = batch.zero_point.double()
     positive = torch.where(flux > 0, flux, torch.nan)
     values = {
         "x": fitted.ellipses.x,
         "y": fitted.ellipses.y,
         "total_flux": flux * unit,
-        "total_magnitude": zero - 2.5 * torch.log10(positive * unit),
+        "total_magnitude": zero - 2.5 * steady(torch.log10, positive * unit),
         "last_sma": end,
     }
     errors = {"total_flux": flux_error * unit, "total_magnitude": POGSON * flux_error / positive}
@@ -185,7 +192,7 @@ def _whole(
     variance = level_error**2 + gained / ring**2
     levels = [f"radius_{level:g}".replace(".", "p") for level in options.levels]
     for name, level in (*zip(levels, options.levels, strict=True), ("d25", D25)):
-        threshold = 10 ** (-0.4 * (level - zero)) * scale**2 / unit
+        threshold = brightness(batch, level) / unit
         values[name], errors[name] = growth.isophote(threshold, end, variance)
     values["d25"], errors["d25"] = 2 * values["d25"], 2 * errors["d25"]
     number = torch.arange(sma.shape[1], device=sma.device)
@@ -195,7 +202,7 @@ def _whole(
     spread = torch.sqrt(_at_nodes(fitted.variance, sma.gather(1, last)))[:, 0]
     e = torch.linalg.vector_norm(shape, dim=1)
     values["ellipticity"], errors["ellipticity"] = e, spread
-    values["position_angle"] = torch.rad2deg(0.5 * torch.atan2(shape[:, 1], shape[:, 0]))
+    values["position_angle"] = torch.rad2deg(0.5 * steady(torch.atan2, shape[:, 1], shape[:, 0]))
     errors["position_angle"] = torch.rad2deg(spread / (2 * e).clamp_min(1e-6)).clamp_max(90.0)
     return values, errors
 

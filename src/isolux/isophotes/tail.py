@@ -14,6 +14,7 @@ from __future__ import annotations
 import torch
 
 from isolux.isophotes.rings import Rings
+from isolux.isophotes.steady import steady
 from isolux.types import PerGalaxy, Points, Tensor
 
 SLOPES = (1.5, 2.0, 2.75, 3.75, 5.0, 7.0, 10.0)
@@ -60,7 +61,8 @@ def _average(
         for t in torch.meshgrid(torch.tensor(SLOPES), torch.tensor(SHAPES), indexing="ij")
     )
     ratio = (sma / begin).clamp_min(1e-3)[:, None]
-    curve = torch.exp((-slope * shape * (ratio ** (1 / shape) - 1)).clamp(-60, 20)) * used[:, None]
+    power = steady(torch.exp, steady(torch.log, ratio) / shape)
+    curve = steady(torch.exp, (-slope * shape * (power - 1)).clamp(-60, 20)) * used[:, None]
     one, two = weight.sum(1, keepdim=True), (weight[:, None] * curve**2).sum(2)
     both = (weight[:, None] * curve).sum(2)
     data, along = (weight * light).sum(1, keepdim=True), (weight[:, None] * curve * light[:, None]).sum(2)
@@ -72,7 +74,8 @@ def _average(
     best = chi2.amin(1, keepdim=True)
     freedom = (used.sum(1, keepdim=True) - 3).clamp_min(1)
     excess = (best / freedom).clamp_min(1.0)
-    share = torch.softmax(-0.5 * (chi2 - best) / excess, 1)
+    odds = steady(torch.exp, -0.5 * (chi2 - best) / excess)
+    share = odds / odds.sum(1, keepdim=True)
     mean = (share * sky).sum(1)
     own = torch.where(height > 0, two / determinant, 1 / one.clamp_min(1e-30)) * excess
     variance = (share * (own + (sky - mean[:, None]) ** 2)).sum(1)
