@@ -205,7 +205,8 @@ def table_of(portion) -> pyarrow.Table:
     batch = portion.batch
     columns = {"id": list(batch.id)}
     for name in ("image", "sigma", "psf"):
-        planes = getattr(batch, name).numpy()
+        planes = getattr(batch, name)
+        planes = planes.expand(len(batch), *planes.shape[1:]).numpy()
         columns[name] = pyarrow.array(list(planes.reshape(len(planes), -1)))
     return pyarrow.table(columns)
 

@@ -211,7 +211,7 @@ def test_a_file_that_vanishes_gives_its_part_up_until_it_is_back(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: (f.write_text("more light")), "had 5 bytes, has 10"),
+        (lambda f: f.write_text("more light"), "had 5 bytes, has 10"),
         (lambda f: os.utime(f, ns=(1, 1)), "written again"),
         (lambda f: f.unlink(), "is gone"),
     ],

@@ -25,7 +25,7 @@ from isolux.survey.cluster_settings import (
     check_names,
     dashboard_options,
     memory_bytes,
-    thread_environment,
+    process_environment,
 )
 from isolux.survey.options import ClusterOptions
 
@@ -144,7 +144,7 @@ def job_arguments(options: ClusterOptions) -> tuple[dict[str, Any], int]:
 
 def worker_environment(threads: int) -> Mapping[str, str]:
     """Environment of workers that are started by somebody else's hand."""
-    return {**thread_environment(threads), **as_environment(WORKER_SETTINGS)}
+    return {**process_environment(threads), **as_environment(WORKER_SETTINGS)}
 
 
 def _known(kind: Any) -> set[str]:

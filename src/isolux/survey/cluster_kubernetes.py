@@ -19,7 +19,7 @@ from isolux.survey.cluster_settings import (
     as_environment,
     check_names,
     memory_bytes,
-    thread_environment,
+    process_environment,
 )
 from isolux.survey.options import ClusterOptions
 
@@ -91,7 +91,7 @@ def cluster_manifest(options: ClusterOptions) -> dict[str, Any]:
         name=given.get("name", f"isolux-{uuid.uuid4().hex[:8]}"),
         image=given["image"],
         n_workers=options.workers or 1,
-        env=thread_environment(options.threads) | as_environment(SETTINGS) | dict(given.get("env", {})),
+        env=process_environment(options.threads) | as_environment(SETTINGS) | dict(given.get("env", {})),
         worker_command=["dask", "worker", "--nthreads", "1", "--memory-limit", str(memory), "--nanny"],
         scheduler_service_type=given.get("scheduler_service_type", "ClusterIP"),
         idle_timeout=given.get("idle_timeout", IDLE),

@@ -32,7 +32,7 @@ from isolux.survey.cluster_settings import (
     check_names,
     dashboard_options,
     memory_bytes,
-    thread_environment,
+    process_environment,
 )
 from isolux.survey.options import ClusterOptions
 
@@ -111,7 +111,7 @@ def local_places(options: ClusterOptions, gpus: int | None = None) -> Sequence[P
     count = options.workers or gpus or max(1, cores() // options.threads)
     memory = int(SHARE * MEMORY_LIMIT) // count if options.memory == "auto" else memory_bytes(options.memory)
     visible = _visible_gpus(gpus)
-    of_all = {**thread_environment(options.threads), "PYTHONWARNINGS": "ignore"}
+    of_all = {**process_environment(options.threads), "PYTHONWARNINGS": "ignore"}
     return [
         Place(number, memory, of_all | {"CUDA_VISIBLE_DEVICES": visible[number % gpus] if gpus else ""})
         for number in range(count)

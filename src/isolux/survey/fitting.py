@@ -83,7 +83,10 @@ class StampFitting(Input):
         for name, profile in self.scene.components.items():
             model.setdefault(name, {})["profile"] = f"{type(profile).__module__}.{type(profile).__qualname__}"
         options = {name: _plain(value) for name, value in self.options.fit_arguments.items()}
-        return {"model": model, "fit": {**options, "dtype": self.options.dtype, "batch_size": self.batch_size}}
+        return {
+            "model": model,
+            "fit": {**options, "dtype": self.options.dtype, "batch_size": self.batch_size},
+        }
 
     def try_out(self, part: Part) -> None:
         """Fit the first galaxy of a part, so that a mistake in the model raises before anything is begun."""
