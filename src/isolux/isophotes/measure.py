@@ -20,6 +20,7 @@ import dataclasses
 import math
 
 import torch
+from torch.nn import functional
 
 from isolux.batch import Batch
 from isolux.errors import InputError
@@ -29,7 +30,7 @@ from isolux.isophotes.fit import Fitted, begin, fit_ellipses, ring_series
 from isolux.isophotes.growth import Growth
 from isolux.isophotes.light import Light
 from isolux.isophotes.options import IsophoteOptions
-from isolux.isophotes.outliers import find_outliers
+from isolux.isophotes.outliers import find_one_sided, find_outliers
 from isolux.isophotes.profiles import Isophotes
 from isolux.isophotes.rings import Bench, Rings, filled, measure_rings, shape_variance
 from isolux.isophotes.sheet import brightness, written
@@ -40,6 +41,10 @@ from isolux.types import Images, PerGalaxy, Points, Tensor
 PIXELS_AT_ONCE, PIXELS_AT_ONCE_GPU = 1 << 19, 1 << 25
 """Pixels of the galaxies that are measured together: on a CPU few enough for its cache."""
 MOST_RADII = 4096
+MASKINGS, LAST_STEPS = (6, 3), 3
+"""Newton steps before each search for neighbours, and after the last."""
+NEAR, CLEARLY = 12.0, (1.25, 2.5)
+"""Pixels within which a brighter place is looked for, and by what factor and how many noises it must be brighter."""
 FIRST_SMA = 0.5
 """Semi-major axis in pixels of the first radius where they grow by a ratio."""
 
@@ -150,6 +155,8 @@ def _measure(batch: Batch, radii: Points, options: IsophoteOptions, given: Ellip
     source = measure_source(batch, _middle(batch) if options.place == "middle" else None)
     unit = source.noise.clamp_min(1e-30)
     light, inside = _light(batch, source, unit)
+    if given is None:
+        source = _at_peak(light, source, 3.0 if options.place == "middle" else NEAR)
     traced = _trace(light, source, inside, options, given)
     if options.sky == "given":
         level = (options.sky_level - source.sky) / unit
@@ -190,6 +197,27 @@ def _light(batch: Batch, source: Source, unit: PerGalaxy) -> tuple[Light, Images
     return Light.of(torch.nan_to_num(image), good, variance), inside.float()
 
 
+def _at_peak(light: Light, source: Source, reach: float) -> Source:
+    """The source with the brightest place near it as its centre, if that is clearly brighter: a pair's lies between."""
+    mean, good = (functional.avg_pool2d(t[:, None], 3, 1, 1)[:, 0] for t in (light.image, light.good))
+    mean = torch.where(good > 0.5, mean / good.clamp_min(1e-3), -torch.inf)
+    tall, wide = light.size
+    rows, columns = (torch.arange(n, device=mean.device) for n in (tall, wide))
+    x, y = source.x.round().clamp(0, wide - 1), source.y.round().clamp(0, tall - 1)
+    away = (columns - x[:, None])[:, None, :] ** 2 + (rows - y[:, None])[:, :, None] ** 2
+    near = torch.where(away <= reach**2, mean, -torch.inf).flatten(1)
+    best = near.argmax(1, keepdim=True)
+    here = mean.flatten(1).gather(1, (y * wide + x).long()[:, None])
+    peak = near.gather(1, best)
+    clear = ((peak > CLEARLY[0] * here.clamp_min(0)) & (peak - here > CLEARLY[1]) & torch.isfinite(peak))[
+        :, 0
+    ]
+    column, row = (best % wide)[:, 0].to(source.x), (best // wide)[:, 0].to(source.y)
+    return dataclasses.replace(
+        source, x=torch.where(clear, column, source.x), y=torch.where(clear, row, source.y)
+    )
+
+
 def _trace(
     light: Light, source: Source, inside: Images, options: IsophoteOptions, given: Ellipses | None
 ) -> Traced:
@@ -197,25 +225,35 @@ def _trace(
     sma = nodes(light.size, light.image.device).expand(len(light), -1)
     guess = shape_of(source.axis_ratio, source.position_angle)
     start = begin(source.x, source.y, source.axis_ratio, source.position_angle, sma.shape[1])
-    fitted = _shapes(light, start, guess, options, given, 7)
-    place = fitted.ellipses.semi_major_axis(light.size)
-    bench = Bench.of(light, fitted, place, inside)
-    taken = torch.zeros_like(source.x)
+    whole, taken = light, torch.zeros_like(source.x)
     if options.find_neighbours:
+        light = _masked(whole, find_one_sided(whole, source.x, source.y))
+    rounds = (*MASKINGS, LAST_STEPS) if options.find_neighbours else (sum(MASKINGS) + LAST_STEPS,)
+    for number, steps in enumerate(rounds):
+        fitted = _shapes(light, start, guess, options, given, steps)
+        start, place = fitted.ellipses, fitted.ellipses.semi_major_axis(whole.size)
+        bench = Bench.of(light, fitted, place, inside)
+        if number + 1 == len(rounds):
+            break
+        # A first mask may hold parts of a galaxy whose shape was not known yet: each begins anew.
         bench = _better(bench, sma, options)
-        found = find_outliers(light, place, bench.ordered, bench.residual, bench.scatter(sma))
-        flat = (bench.residual * bench.ordered.good).double()
-        taken = (flat * found.flatten(1).gather(1, bench.ordered.number)).sum(1)
-        good = light.good * (~found).float()
-        light = Light.of(light.image * good, good, light.variance * good)
-        fitted = _shapes(light, fitted.ellipses, guess, options, given, 4)
-        bench = Bench.of(light, fitted, fitted.ellipses.semi_major_axis(light.size), inside)
+        seen = dataclasses.replace(bench, ordered=bench.ordered.of_light(whole))
+        found = find_outliers(whole, place, seen.ordered, seen.residual, bench.scatter(sma))
+        flat = (seen.residual * seen.ordered.good).double()
+        taken = (flat * found.flatten(1).gather(1, seen.ordered.number)).sum(1)
+        light = _masked(whole, found)
     bench = _better(bench, sma, options)
     bench = bench.clipped(bench.scatter(sma), options.clip)
     touching = measure_rings(bench, sma, dataclasses.replace(options, average="mean"), 0.0)
     sky, error, tail = sky_of_tail(touching)
     bench = _better(bench, sma, options)
     return Traced(bench, sky, error, tail, taken)
+
+
+def _masked(light: Light, bad: Tensor) -> Light:
+    """Light without some more pixels (galaxy, y, x) of bool."""
+    good = light.good * (~bad).float()
+    return Light.of(light.image * good, good, light.variance * good)
 
 
 def _shapes(

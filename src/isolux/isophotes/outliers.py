@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from isolux.isophotes.light import Light
 from isolux.isophotes.pixels import Curve, Ordered
-from isolux.types import Images, Points, Tensor
+from isolux.types import Images, PerGalaxy, Points, Tensor
 
 SEED, GROW = 6.0, 1.8
 """Standard deviations of the means that begin a mask and that it grows over."""
@@ -22,9 +22,13 @@ ROUNDS = 24
 """Pixels that it may grow."""
 STRUCTURE = 1.0
 """Half-interval of a ring's structure, beyond noise, that counts as one standard deviation of a mean."""
+HIGH = 0.3
+"""What the upper half-interval counts beside the lower one, since neighbours widen it."""
 NEAREST = 4.0
 """Semi-major axis in pixels inside which nothing is masked: pixels there differ because the galaxy is steep."""
 MARGIN = 2
+ONE_SIDED = 6.0, 2.0
+"""Pixels from the centre, and brightness over that on the other side, from which on a pixel is one-sided."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +60,8 @@ def find_outliers(light: Light, sma: Images, ordered: Ordered, residual: Points,
     size = light.size
     zero = torch.zeros_like(scatter.middle[:, 0])
     middle = Curve(zero, scatter.middle).at(ordered.sma)
-    low = Curve(zero, scatter.low).at(ordered.sma).clamp_min(0)
+    spread = torch.maximum(scatter.low, HIGH * scatter.high)
+    low = Curve(zero, spread).at(ordered.sma).clamp_min(0)
     excess = (residual - middle) * ordered.good
     structure = (low * low - ordered.variance).clamp_min(0)
     flat = torch.zeros(3, *ordered.sma.shape, device=sma.device)
@@ -76,6 +81,34 @@ def find_outliers(light: Light, sma: Images, ordered: Ordered, residual: Points,
     for _ in range(MARGIN):
         grown = _dilated(grown)
     return grown & outside
+
+
+def find_one_sided(light: Light, x: PerGalaxy, y: PerGalaxy) -> Tensor:
+    """Pixels (galaxy, y, x) of bool far brighter than those on the other side of the centre.
+
+    Bars, arms and discs are nearly the same when they are turned by half a circle, a galaxy with its neighbour is not:
+    a first mask that needs no isophotes, without which those of the first steps would reach out to the neighbour.
+    """
+    tall, wide = light.size
+    mean, variance, good = (
+        functional.avg_pool2d(t[:, None], 3, 1, 1)[:, 0]
+        for t in (light.image, light.variance * light.good, light.good)
+    )
+    count = good.clamp_min(1 / 9)
+    mean, variance = mean / count, variance / (9 * count * count)
+    rows, columns = (torch.arange(n, device=x.device) for n in (tall, wide))
+    v, u = (torch.round(2 * c).long()[:, None] - n for c, n in ((y, rows), (x, columns)))
+    there = ((v >= 0) & (v < tall))[:, :, None] & ((u >= 0) & (u < wide))[:, None, :]
+    place = (v.clamp(0, tall - 1)[:, :, None] * wide + u.clamp(0, wide - 1)[:, None, :]).flatten(1)
+    other, noise, known = (t.flatten(1).gather(1, place).view_as(mean) for t in (mean, variance, good))
+    away = (columns - x[:, None]).square()[:, None, :] + (rows - y[:, None]).square()[:, :, None]
+    usable = there & (known > 0.5) & (away > ONE_SIDED[0] ** 2)
+    sure = (mean - other) / torch.sqrt(variance + noise).clamp_min(1e-9)
+    excess = usable & (mean > ONE_SIDED[1] * other.clamp_min(0))
+    grown, room = excess & (sure > SEED), excess & (sure > GROW)
+    for _ in range(ROUNDS):
+        grown = _dilated(grown) & room
+    return _dilated(grown)
 
 
 def _dilated(mask: Tensor) -> Tensor:

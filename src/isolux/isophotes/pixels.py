@@ -54,9 +54,10 @@ class Ordered:
         ordered, image, good, variance = parts
         return cls(ordered, number, image, good, variance)
 
-    def with_mask(self, good: Images) -> Ordered:
-        """The same with other good pixels."""
-        return dataclasses.replace(self, good=good.flatten(1).gather(1, self.number))
+    def of_light(self, light: Light) -> Ordered:
+        """The same with the pixels of another light."""
+        parts = (t.flatten(1).gather(1, self.number) for t in (light.image, light.good, light.variance))
+        return Ordered(self.sma, self.number, *parts)
 
     def ring(self, sma: Points, width: Points) -> tuple[Tensor, Tensor]:
         """First pixel (galaxy, ring) of rings and the one after their last."""

@@ -317,8 +317,9 @@ def _draw_shape(upper: Axes, lower: Axes, profiles: Isophotes, k: int) -> None:
         axes.yaxis.set_major_locator(MaxNLocator(4, prune="both"))
     top = float(np.nanmax(own["ellipticity"][used]))
     upper.set_ylim(0, min(1.0, max(1.25 * top + 0.05, 0.2)))
-    middle, reach = float(np.median(angle)), max(1.3 * float(np.abs(angle - np.median(angle)).max()), 12.0)
-    lower.set_ylim(middle - min(reach, 100), middle + min(reach, 100))
+    low, high = float(np.min(angle)), float(np.max(angle))
+    room = max(0.15 * (high - low), 0.5 * (24.0 - (high - low)), 2.0)
+    lower.set_ylim(low - room, high + room)
 
 
 def _draw_growth(axes: Axes, profiles: Isophotes, k: int) -> None:

@@ -1,0 +1,230 @@
+"""Isophotes against photutils and AutoProf, on mocks with a known truth and on real galaxies.
+
+    python benchmarks/isophotes.py --autoprof /path/to/its/python --folder work/ [--count 200] [--real]
+
+AutoProf needs an environment of its own (`pip install autoprof==1.3`); without --autoprof it is left out. What is in
+the folder is not done again: the run can be ended and resumed. Prints a table for benchmarks/RESULTS.md. With --real it
+runs on the images that ISOLUX_REAL_DATA names, whose truth nobody knows: how far the codes are apart.
+"""
+
+import argparse
+import dataclasses
+import datetime
+import os
+import pickle
+import sys
+import tempfile
+from pathlib import Path
+
+import isophotes_codes as codes
+import numpy as np
+from about import commit, processor
+from isophotes_mocks import SCALE, ZERO_POINT, Mock, mocks
+
+SEED, BRIGHT = 1, 26.5
+CODES = ("isolux", "photutils", "AutoProf")
+FAILED = 0.2
+"""A profile has failed if it is not there, or its median |deviation| above 24.5 mag/arcsec^2 is larger than this."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--autoprof", help="python of an environment that has AutoProf")
+    parser.add_argument("--folder", type=Path, default=Path("isophotes-work"), help="for what has been done")
+    parser.add_argument("--count", type=int, default=200, help="mocks")
+    parser.add_argument("--real", action="store_true", help="real galaxies instead")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if options.real:
+        real(options.folder, options.autoprof)
+        return
+    made = mocks(options.count, SEED, options.folder / "mocks")
+    stamps = [
+        codes.Stamp(f"mock-{SEED}-{k:03d}", m.image, m.sigma, m.mask, SCALE, ZERO_POINT, float(m.psf_fwhm))
+        for k, m in enumerate(made)
+    ]
+    found = measured(stamps, options.folder, options.autoprof)
+    print_head("isophotes.py")
+    print_mocks(made, found)
+
+
+def measured(stamps: list, folder: Path, autoprof: str | None) -> dict[str, list]:
+    """Profiles by code, each stamp's in a file of its own for the slow codes."""
+    sizes = {s.image.shape for s in stamps}
+    fast: dict[str, codes.Profile] = {}
+    for size in sizes:
+        some = [s for s in stamps if s.image.shape == size]
+        fast |= dict(zip([s.name for s in some], codes.isolux(some), strict=True))
+    found = {"isolux": [fast[s.name] for s in stamps]}
+    found["photutils"] = [kept(folder / "photutils" / f"{s.name}.pickle", s) for s in stamps]
+    if autoprof:
+        theirs = codes.autoprof(stamps, autoprof, folder / "autoprof")
+        found["AutoProf"] = [theirs[s.name] for s in stamps]
+    return found
+
+
+def kept(path: Path, stamp: codes.Stamp) -> codes.Profile:
+    """What photutils made of a stamp, from its file where it is there."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = codes.photutils(stamp)
+        path.with_suffix(".part").write_bytes(pickle.dumps(dataclasses.asdict(made)))
+        path.with_suffix(".part").rename(path)
+    return codes.Profile(**pickle.loads(path.read_bytes()))
+
+
+def magnitudes(flux: np.ndarray) -> np.ndarray:
+    """Surface brightness of fluxes a pixel; that of a millionth where they are not positive."""
+    return ZERO_POINT - 2.5 * np.log10(np.maximum(flux, 1e-6) / SCALE**2)
+
+
+@dataclasses.dataclass
+class Score:
+    """How one profile compares with the truth, at its radii: brightness of the truth, deviations, pulls."""
+
+    truth: np.ndarray
+    deviation: np.ndarray
+    pull: np.ndarray
+    own: np.ndarray
+
+
+def score(mock: Mock, profile: codes.Profile) -> Score:
+    """Deviations from the truth and from the mock's light along the code's own ellipses."""
+    used = (profile.sma <= mock.sma[-1]) & np.isfinite(profile.intensity)
+    sma, level, error = (v[used] for v in (profile.sma, profile.intensity, profile.error))
+    near = np.log(np.maximum(sma, 0.2))
+    truth = np.interp(near, np.log(np.maximum(mock.sma, 0.2)), magnitudes(mock.brightness))
+    along = mock.mean_along(
+        profile.x, profile.y, sma, profile.ellipticity[used], profile.position_angle[used]
+    )
+    flux = 10 ** (-0.4 * (truth - ZERO_POINT)) * SCALE**2
+    deviation = magnitudes(level) - truth
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Score(truth, deviation, (level - flux) / error, magnitudes(level) - magnitudes(along))
+
+
+def print_head(name: str) -> None:
+    words = " ".join([name, *sys.argv[1:]])
+    print(
+        f"`python benchmarks/{words}`, {datetime.date.today()}, commit {commit()}, {processor()}, one core.\n"
+    )
+
+
+def print_mocks(made: list[Mock], found: dict[str, list]) -> None:
+    """Accuracy, failures, pulls and rates."""
+    print("| code | kind | median abs. deviation < 26.5 | the same >= 26.5 | bias < 26.5 | own ellipses < 26.5 | "
+          "pull width | failures | radii >= 26.5 |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|---|")
+    kinds = ("all", "sersic", "bulge+disc", "barred spiral", "crowded")
+    for code, profiles in found.items():
+        scores = [score(m, p) if len(p.sma) else None for m, p in zip(made, profiles, strict=True)]
+        for kind in kinds:
+            chosen = [
+                s
+                for s, m in zip(scores, made, strict=True)
+                if kind in ("all", str(m.kind)) or (kind == "crowded" and bool(m.crowded))
+            ]
+            print(f"| {code} | {kind} | {row(chosen)} |")
+    print("\n| code | CPU seconds a galaxy (median) | galaxies a second | times isolux |")
+    print("|---|---|---|---|")
+    times = {code: float(np.median([p.seconds for p in profiles])) for code, profiles in found.items()}
+    for code, seconds in times.items():
+        print(f"| {code} | {seconds:.3g} | {1 / seconds:.3g} | {seconds / times['isolux']:.3g} |")
+
+
+def row(scores: list) -> str:
+    """Cells of a code's galaxies: medians over galaxies of each galaxy's median, so that none counts twice."""
+    there = [s for s in scores if s is not None]
+
+    def each(values, bright: bool):
+        parts = [(getattr(s, values), s.truth) for s in there]
+        chosen = [v[(t < BRIGHT) if bright else (t >= BRIGHT)] for v, t in parts]
+        return [c for c in chosen if len(c)]
+
+    def middle(values, bright):
+        found = [np.median(np.abs(c)) for c in each(values, bright)]
+        return f"{np.median(found):.4f}" if found else "-"
+
+    bad = len(scores) - len(there)
+    for s in there:
+        core = np.abs(s.deviation[s.truth < 24.5])
+        bad += int(not len(core) or np.median(core) > FAILED)
+    pulls = np.concatenate(each("pull", True)) if there else np.zeros(0)
+    pulls = pulls[np.isfinite(pulls)]
+    low, high = np.percentile(pulls, (15.865, 84.135)) if len(pulls) else (np.nan, np.nan)
+    bias = np.median([np.median(c) for c in each("deviation", True)]) if there else np.nan
+    faint = sum(len(c) for c in each("deviation", False))
+    return " | ".join(
+        [
+            middle("deviation", True),
+            middle("deviation", False),
+            f"{bias:+.4f}",
+            middle("own", True),
+            f"{(high - low) / 2:.2f}",
+            f"{bad} of {len(scores)}",
+            f"{faint / max(len(scores), 1):.1f} a galaxy",
+        ]
+    )
+
+
+def real(folder: Path, autoprof: str | None) -> None:
+    """Real galaxies: no truth, but how the codes agree with each other, and how many fail."""
+    from real_samples import SAMPLES
+
+    from isolux.io.listing import list_stamps
+    from isolux.io.stamps import load_stamps
+    from isolux.stamp import check
+
+    data = os.environ.get("ISOLUX_REAL_DATA")
+    if not data:
+        sys.exit("give ISOLUX_REAL_DATA, the folder of the images")
+    stamps = []
+    with tempfile.TemporaryDirectory() as work:
+        for name, sample in SAMPLES.items():
+            source = sample(Path(data), Path(work) / name)
+            for stamp in load_stamps(list_stamps(source)):
+                good = check(stamp)
+                # AutoProf finds no sky in fluxes of 1e-11: all get units of the noise.
+                unit = float(np.median(good.sigma[~good.mask]))
+                zero = stamp.zero_point - 2.5 * np.log10(unit)
+                image, sigma = good.image / unit, good.sigma / unit
+                stamps.append(
+                    codes.Stamp(f"{name}-{stamp.id}", image, sigma, good.mask, stamp.pixel_scale, zero, 3.5)
+                )
+    found = measured(stamps, folder / "real", autoprof)
+    print_head("isophotes.py")
+    print(
+        "| galaxy | "
+        + " | ".join(f"{c}: radii, last, seconds" for c in found)
+        + " | median abs. difference from isolux |"
+    )
+    print("|---|" + "---|" * (len(found) + 1))
+    for k, stamp in enumerate(stamps):
+        own = found["isolux"][k]
+        cells, apart = [], []
+        for code, profiles in found.items():
+            p = profiles[k]
+            last = p.sma[-1] * stamp.pixel_scale if len(p.sma) else np.nan
+            cells.append(
+                f"{len(p.sma)}, {last:.1f}″, {p.seconds:.2g}" if len(p.sma) else f"failed: {p.fault[:40]}"
+            )
+            if code != "isolux" and len(p.sma) and len(own.sma):
+                apart.append(f"{code} {difference(own, p, stamp):.3f}")
+        print(f"| {stamp.name} | {' | '.join(cells)} | {', '.join(apart)} |")
+
+
+def difference(one: codes.Profile, two: codes.Profile, stamp: codes.Stamp) -> float:
+    """Median |difference| in magnitudes at the radii of the second where the first is at least five errors bright."""
+    sure = one.intensity > 5 * one.error
+    if sure.sum() < 3:
+        return float("nan")
+    used = (two.sma <= one.sma[sure].max()) & (two.sma >= 0.5) & (two.intensity > 0)
+    level = np.interp(two.sma[used], one.sma[sure], np.log10(one.intensity[sure]))
+    return float(np.median(np.abs(2.5 * (np.log10(two.intensity[used]) - level))))
+
+
+if __name__ == "__main__":
+    main()
