@@ -151,7 +151,9 @@ def autoprof(stamps: list[Stamp], python: str, folder: Path) -> dict[str, Profil
         np.save(folder / f"{stamp.name}.npy", stamp.image)
         np.save(folder / f"{stamp.name}-mask.npy", stamp.mask.astype(float))
         (folder / f"{stamp.name}.json").write_text(json.dumps(about))
-    subprocess.run([python, str(HERE / "isophotes_autoprof.py"), str(folder)], check=True)
+    results = [folder / f"{stamp.name}.result.json" for stamp in stamps]
+    if not all(path.exists() for path in results):
+        subprocess.run([python, str(HERE / "isophotes_autoprof.py"), str(folder)], check=True)
     return {
         stamp.name: read_autoprof(folder / f"{stamp.name}.result.json", stamp.pixel_scale) for stamp in stamps
     }

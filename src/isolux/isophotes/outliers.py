@@ -1,7 +1,8 @@
 """Neighbours, stars and defects: pixels that stand out of their ring.
 
 A pixel is compared with the middle and the 68.3 % interval of the pixels of its ring, so that what goes round the
-galaxy, such as noise and spiral arms, is no outlier, and another galaxy is. Means over 3 x 3 pixels that lie far above
+galaxy, such as noise and spiral arms, is no outlier, and another galaxy is; nor is what has less than twice the ring's
+brightness, since arms and clumps belong to the galaxy. Means over 3 x 3 pixels that lie far above
 are seeds; around them the mask grows as far as such means stay clearly above, and then by two pixels.
 """
 
@@ -27,7 +28,9 @@ HIGH = 0.3
 NEAREST = 4.0
 """Semi-major axis in pixels inside which nothing is masked: pixels there differ because the galaxy is steep."""
 MARGIN = 2
-ONE_SIDED = 6.0, 2.0
+CONTRAST = 1.0, 0.4
+"""Excess over the brightness of the ring that begins a mask and that it grows over: arms have less, stars have more."""
+ONE_SIDED = 6.0, 2.5
 """Pixels from the centre, and brightness over that on the other side, from which on a pixel is one-sided."""
 
 
@@ -64,18 +67,21 @@ def find_outliers(light: Light, sma: Images, ordered: Ordered, residual: Points,
     low = Curve(zero, spread).at(ordered.sma).clamp_min(0)
     excess = (residual - middle) * ordered.good
     structure = (low * low - ordered.variance).clamp_min(0)
-    flat = torch.zeros(3, *ordered.sma.shape, device=sma.device)
-    for k, values in enumerate((excess, ordered.variance * ordered.good, structure)):
+    flat = torch.zeros(4, *ordered.sma.shape, device=sma.device)
+    ring = (ordered.light - residual + middle).clamp_min(0)
+    for k, values in enumerate((excess, ordered.variance * ordered.good, structure, ring)):
         flat[k].scatter_(1, ordered.number, values)
-    excess, variance, structure = (t.view(-1, *size) for t in flat)
+    excess, variance, structure, ring = (t.view(-1, *size) for t in flat)
     sums = functional.avg_pool2d(
         torch.stack([excess, variance, light.good], 1), 3, 1, 1, count_include_pad=True
     )
     count = sums[:, 2].clamp_min(1 / 9)
     error = torch.sqrt(sums[:, 1] / (9 * count) / count + STRUCTURE**2 * structure)
-    sure = sums[:, 0] / count / error.clamp_min(1e-9)
+    mean = sums[:, 0] / count
+    sure = mean / error.clamp_min(1e-9)
     outside = sma > NEAREST
-    grown, room = (sure > SEED) & outside, (sure > GROW) & outside
+    grown = (sure > SEED) & (mean > CONTRAST[0] * ring) & outside
+    room = (sure > GROW) & (mean > CONTRAST[1] * ring) & outside
     for _ in range(ROUNDS):
         grown = _dilated(grown) & room
     for _ in range(MARGIN):
