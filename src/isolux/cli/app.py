@@ -8,6 +8,7 @@ from isolux.cli import stamp_commands as stamp_commands  # isort: skip
 from isolux.cli import image_commands as image_commands  # isort: skip
 from isolux.cli import profile_commands as profile_commands  # isort: skip
 from isolux.cli import run_commands as run_commands  # isort: skip
+from isolux.cli import train_commands as train_commands  # isort: skip
 from isolux.cli.base import app
 
 

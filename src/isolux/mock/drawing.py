@@ -172,14 +172,14 @@ def _stamps(
     kernel = torch.as_tensor(images, dtype=torch.float32).to(device)
     own = {name: values[rows] for name, values in truth.items()} | {"x": x - left, "y": y - top}
     scene = Scene(**components(own, band, kind))
-    batch = _blank(len(rows), size, kernel, psf).to(device)
+    batch = blank_batch(len(rows), size, kernel, psf).to(device)
     light = scene.images(batch, scene.values(len(rows)).to(device))
     if kind == "realistic":
         light = light + relief(own, band, psf, kernel, size, fine)
     return light.cpu().numpy(), top, left
 
 
-def _blank(count: int, size: tuple[int, int], kernel: Tensor, psf: PsfModel) -> Batch:
+def blank_batch(count: int, size: tuple[int, int], kernel: Tensor, psf: PsfModel) -> Batch:
     """A batch without data, of which the renderer takes size and PSF."""
     nothing, one = torch.zeros(count, *size), torch.ones(count, dtype=torch.float64)
     return Batch(

@@ -1,0 +1,40 @@
+"""``isolux train``, which hands its arguments on."""
+
+from __future__ import annotations
+
+import typer
+
+from isolux.cli.base import INTERRUPTED, app
+from isolux.cli.declare import takes
+from isolux.cli.train_arguments import ProfileLesson, TableArguments, TrainArguments
+
+TRAIN_PROFILE_HELP = """\
+Train a network that reads surface-brightness profiles off images.
+
+[b]isolux train profile --network polar --preset sdss,hsc,euclid --minutes 20 --out weights/[/b]
+
+Galaxies are drawn on the way, with bars, arms, clumps, neighbours, stars, sky and noise. Ended by [b]--minutes[/b], by
+Ctrl-C or by force, it goes on from its last checkpoint in the folder when the same command is given again. The folder
+gets the weights with their card, a log of losses and scores, and a figure of them. With [b]--table[/b] the sequences to
+learn are a column of a Parquet file, beside a column of images: any array-to-sequence task.
+"""
+
+train_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="rich", help="Train networks; goes on where it was ended."
+)
+app.add_typer(train_app, name="train")
+
+
+@train_app.callback()
+def train() -> None:
+    """Train networks; goes on where it was ended."""
+
+
+@train_app.command(help=TRAIN_PROFILE_HELP)
+@takes(lesson=ProfileLesson, table=TableArguments, how=TrainArguments)
+def profile(*, lesson: ProfileLesson, table: TableArguments, how: TrainArguments) -> None:
+    """Train a network that reads surface-brightness profiles off images."""
+    from isolux.cli.train import train_profile
+
+    if not train_profile(lesson, table, how):
+        raise typer.Exit(INTERRUPTED)

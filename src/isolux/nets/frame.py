@@ -1,0 +1,116 @@
+"""A batch as a network sees it: each image in units of its own noise, around its brightest place.
+
+So fluxes, zero points and pixel scales drop out: nothing but pixels, noise and the PSF's area is left, and the answer
+is put back into image units. Images larger than :data:`LARGEST` are binned first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch.nn import functional
+
+from isolux.batch import Batch
+from isolux.source import measure_source
+from isolux.types import Images, PerGalaxy, Tensor
+
+LARGEST = 256
+"""Largest side in pixels; larger images are binned."""
+POINT = 1.001
+"""Area below which a PSF is a point, which stands for none."""
+APERTURES = (2.0, 4.0, 8.0)
+"""Radii in pixels."""
+MOST_SHAPE = 0.85
+"""Largest ellipticity to begin with."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Frame:
+    """Images in units of the noise.
+
+    Attributes
+    ----------
+    image, good : Tensor
+        (galaxy, y, x): light above the sky near the edge over the noise there, zero where masked; one where good.
+    x, y : Tensor
+        (galaxy,): the source's centre in these pixels.
+    shape : Tensor
+        (galaxy, 2): e cos 2 PA, e sin 2 PA of the source's moments.
+    width : Tensor
+        (galaxy,): pixels in the PSF's area, 1 / sum P^2; NaN where there is no PSF.
+    unit, sky : Tensor
+        (galaxy,): noise and sky of these pixels in image units.
+    binning : int
+        Image pixels a side of these.
+    """
+
+    image: Images
+    good: Images
+    x: PerGalaxy
+    y: PerGalaxy
+    shape: Tensor
+    width: PerGalaxy
+    unit: PerGalaxy
+    sky: PerGalaxy
+    binning: int = 1
+
+    @classmethod
+    def of(cls, batch: Batch) -> Frame:
+        """From a batch, by :func:`isolux.source.measure_source`."""
+        times = math.ceil(max(batch.shape) / LARGEST)
+        binned = _binned(batch, times) if times > 1 else batch
+        source = measure_source(binned)
+        unit, sky = source.noise.clamp_min(1e-30), source.sky
+        good = (~binned.mask).float()
+        image = ((binned.image.double() - sky[:, None, None]) / unit[:, None, None]).float()
+        ellipticity = (1 - source.axis_ratio).clamp(0, MOST_SHAPE)
+        angle = torch.deg2rad(2 * source.position_angle)
+        shape = torch.stack([torch.cos(angle), torch.sin(angle)], 1) * ellipticity[:, None]
+        numbers = [source.x, source.y, shape]
+        x, y, shape = (torch.nan_to_num(n).float() for n in numbers)
+        width = psf_area(batch) / times**2
+        image = torch.nan_to_num(image, posinf=0.0, neginf=0.0) * good
+        return cls(image, good, x, y, shape, width, unit, sky, times)
+
+
+def significance(frame: Frame) -> PerGalaxy:
+    """Largest signal-to-noise (galaxy,) of the light in some round apertures about the source."""
+    rows, columns = (torch.arange(n, device=frame.image.device) for n in frame.image.shape[1:])
+    dy, dx = rows - frame.y[:, None], columns - frame.x[:, None]
+    square = dy[:, :, None] ** 2 + dx[:, None, :] ** 2
+    found = []
+    for radius in APERTURES:
+        inside = frame.good * (square < radius**2)
+        found.append((frame.image * inside).sum((1, 2)) / inside.sum((1, 2)).clamp_min(1).sqrt())
+    return torch.stack(found).amax(0)
+
+
+def psf_area(batch: Batch) -> PerGalaxy:
+    """Image pixels (galaxy,) in the area of each PSF, 1 / sum P^2; NaN without one, where it is a single pixel."""
+    count, device = len(batch), batch.image.device
+    if batch.psf is None:
+        return torch.full((count,), math.nan, device=device)
+    area = 1 / (batch.psf.float().square().sum((1, 2)) * batch.psf_oversampling**2)
+    return torch.where(area > POINT, area, torch.nan).expand(count).clone()
+
+
+def _binned(batch: Batch, times: int) -> Batch:
+    """Means over the good pixels in squares; the rest at the upper and right edge is padded with masked pixels."""
+    tall, wide = batch.shape
+    pad = (0, -wide % times, 0, -tall % times)
+    good = functional.pad((~batch.mask).float(), pad)
+    light = functional.pad(batch.image.float() * (~batch.mask), pad)
+    number = functional.avg_pool2d(good[:, None], times)[:, 0]
+    mean = functional.avg_pool2d(light[:, None], times)[:, 0] / number.clamp_min(1e-6)
+    mask = number < 0.5
+    return dataclasses.replace(
+        batch,
+        image=torch.where(mask, 0.0, mean),
+        sigma=torch.ones_like(mean),
+        mask=mask,
+        psf=None,
+        height=tuple(math.ceil(n / times) for n in batch.height),
+        width=tuple(math.ceil(n / times) for n in batch.width),
+    )

@@ -1,0 +1,226 @@
+"""Stamps for training, made of layers: a galaxy, others of its lot as neighbours, stars, sky, noise, masks.
+
+A batch is a function of its number, whoever draws the lots it is made of: so a run that was ended goes on as if it had
+not been. Each galaxy is used a few times, every time with other neighbours, another quarter turn and other noise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from isolux.batch import Batch
+from isolux.crowd import Crowd
+from isolux.nets.profile_draw import Lot, Universe, draw_lot
+from isolux.nets.profile_labels import Labels
+from isolux.status import Flag, Status
+from isolux.types import Images, Tensor
+
+LOTS, TIMES = 4, 8
+"""Lots that a batch is made of, and batches after which the oldest of them is replaced."""
+NEIGHBOURS, STARS = 1.0, 0.6
+"""Mean numbers of each."""
+EMPTY, MASKED, NO_PSF, SMALLER = 0.06, 0.5, 0.15, 0.25
+"""Shares of stamps without a galaxy, with masked neighbours, of an unknown PSF, and cut smaller."""
+SKY = 0.1
+"""Standard deviation of what is left of the sky at the middle and of its change to the edge, over the noise."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Mixed:
+    """Noisy stamps with their labels, in units of the sky's noise.
+
+    Attributes
+    ----------
+    batch : Batch
+        The stamps.
+    labels : Labels
+        Of each galaxy.
+    present : Tensor
+        (galaxy,) of bool: whether there is one.
+    sigma : Tensor
+        (galaxy,): the noise in the survey's image units.
+    """
+
+    batch: Batch
+    labels: Labels
+    present: Tensor
+    sigma: Tensor
+
+
+class Lots:
+    """Lots by number, drawn ahead by some processes; use it in a ``with`` statement."""
+
+    def __init__(self, universe: Universe, workers: int = 0) -> None:
+        self.universe = universe
+        self.kept: dict[int, Lot] = {}
+        self.crowd = Crowd(draw_lot, workers)
+        self.coming: Iterator[tuple[tuple[Universe, int], Lot]] | None = None
+
+    def __enter__(self) -> Lots:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.crowd.__exit__(*error)
+
+    def of(self, step: int) -> list[Lot]:
+        """The lots that batch number ``step`` is made of."""
+        first = step // TIMES
+        self.kept = {number: lot for number, lot in self.kept.items() if number >= first}
+        if self.coming is None:
+            self.coming = self.crowd.map((self.universe, n) for n in range(first, 1 << 40))
+        wanted = range(first, first + LOTS)
+        while any(number not in self.kept for number in wanted):
+            (_, number), lot = next(self.coming)
+            self.kept[number] = lot
+        return [self.kept[number] for number in wanted]
+
+
+def mixed(lots: list[Lot], universe: Universe, step: int, count: int) -> Mixed:
+    """Batch number ``step`` of ``count`` stamps."""
+    rng = np.random.default_rng([universe.seed, step, 78])
+    parts = [_one(lots[k % len(lots)], rng) for k in range(count)]
+    columns: dict[str, list[Any]] = {name: [part[name] for part in parts] for name in parts[0]}
+    labels = Labels(*(torch.stack(columns[f.name]) for f in dataclasses.fields(Labels)))
+    present = torch.tensor(columns["present"])
+    batch = _batch(columns, count)
+    sigma = torch.tensor(columns["sigma"], dtype=torch.float64)
+    if universe.labels == "classical":
+        labels, present = classical_labels(batch, labels)
+    return Mixed(batch, labels, present, sigma)
+
+
+def _one(lot: Lot, rng: np.random.Generator) -> dict[str, object]:
+    """A stamp of a random galaxy of a lot."""
+    row, turns, flip = int(rng.integers(len(lot.layer))), int(rng.integers(4)), bool(rng.integers(2))
+    own = lot.layer[row]
+    present = bool(rng.uniform() >= EMPTY)
+    if not present:
+        own = torch.zeros_like(own)
+    others = _company(lot, rng, not present)
+    bright = (others > 1) & (others > 0.5 * own)
+    mask = bright if rng.uniform() < MASKED else torch.zeros_like(bright)
+    size = own.shape[0]
+    if rng.uniform() < SMALLER:
+        mask = mask | _frame(size, int(rng.integers(size // 8, size // 4)))
+    light = own + others
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    noise = torch.randn(own.shape, generator=generator) * torch.sqrt(1 + lot.grain * light)
+    image = light + noise + _sky(size, rng)
+    labels = {f.name: getattr(lot.labels, f.name)[row] for f in dataclasses.fields(Labels)}
+    image, mask, labels = _turned(image, mask, labels, turns, flip)
+    return {
+        **labels, "image": image, "mask": mask, "present": present, "psf": lot.psf, "sigma": lot.sigma,
+        "psf_known": bool(rng.uniform() >= NO_PSF), "zero_point": lot.band.zero_point,
+        "pixel_scale": lot.band.pixel_scale,
+    }  # fmt: skip
+
+
+def _company(lot: Lot, rng: np.random.Generator, alone: bool) -> Images:
+    """Light (y, x) of neighbours and stars, none near the middle where there is no galaxy."""
+    size = lot.layer.shape[1]
+    light = torch.zeros(size, size)
+    nearest = 0.25 * size if alone else 8.0
+    for _ in range(int(rng.poisson(NEIGHBOURS))):
+        other = lot.layer[int(rng.integers(len(lot.layer)))]
+        part = 10 ** rng.uniform(-1.5, 0.2)
+        _add(light, torch.rot90(other, int(rng.integers(4))) * part, _away(rng, nearest, 0.7 * size))
+    for _ in range(int(rng.poisson(STARS))):
+        peak = 10 ** rng.uniform(0.5, 3.5)
+        _add(light, lot.psf * (peak / lot.psf.max()), _away(rng, nearest, 0.7 * size))
+    return light
+
+
+def _away(rng: np.random.Generator, nearest: float, farthest: float) -> tuple[int, int]:
+    angle, radius = rng.uniform(0, 2 * np.pi), np.sqrt(rng.uniform(nearest**2, farthest**2))
+    return round(radius * np.sin(angle)), round(radius * np.cos(angle))
+
+
+def _add(light: Images, stamp: Images, move: tuple[int, int]) -> None:
+    """Add a stamp whose middle is moved from the middle by rows and columns."""
+    here, there = [], []
+    for total, own, step in zip(light.shape, stamp.shape, move, strict=True):
+        corner = (total - own) // 2 + step
+        low, high = max(corner, 0), min(corner + own, total)
+        if low >= high:
+            return
+        here.append(slice(low, high))
+        there.append(slice(low - corner, high - corner))
+    light[tuple(here)] += stamp[tuple(there)]
+
+
+def _sky(size: int, rng: np.random.Generator) -> Images:
+    level, across, along = rng.normal(0, SKY, 3)
+    axis = torch.linspace(-1, 1, size)
+    return (level + across * axis[None] + along * axis[:, None]).float()
+
+
+def _frame(size: int, width: int) -> Tensor:
+    mask = torch.ones(size, size, dtype=torch.bool)
+    mask[width : size - width, width : size - width] = False
+    return mask
+
+
+def _turned(
+    image: Images, mask: Tensor, labels: dict[str, Tensor], turns: int, flip: bool
+) -> tuple[Images, Tensor, dict[str, Tensor]]:
+    """All of it by quarter turns of the array's rows towards its columns, then mirrored left to right."""
+    size = image.shape[0]
+    x, y, shape = labels["x"], labels["y"], labels["shape"]
+    for _ in range(turns):
+        x, y, shape = y, size - 1 - x, -shape
+    image, mask = (torch.rot90(t, turns) for t in (image, mask))
+    if flip:
+        image, mask, x = image.flip(1), mask.flip(1), size - 1 - x
+        shape = shape * torch.tensor([1.0, -1.0])
+    return image, mask, {**labels, "x": x, "y": y, "shape": shape}
+
+
+def _batch(columns: dict[str, list[Any]], count: int) -> Batch:
+    """The stamps as a batch; without the checks of stamps from outside."""
+    image, mask = torch.stack(columns["image"]), torch.stack(columns["mask"])
+    one = torch.zeros_like(columns["psf"][0])
+    one[one.shape[0] // 2, one.shape[1] // 2] = 1.0
+    known = zip(columns["psf"], columns["psf_known"], strict=True)
+    ones = torch.ones(count, dtype=torch.float64)
+    return Batch(
+        id=tuple(str(k) for k in range(count)),
+        image=torch.where(mask, 0.0, image),
+        sigma=torch.ones_like(image),
+        mask=mask,
+        psf=torch.stack([psf if there else one for psf, there in known]),
+        zero_point=torch.tensor(columns["zero_point"], dtype=torch.float64),
+        pixel_scale=torch.tensor(columns["pixel_scale"], dtype=torch.float64),
+        gain=ones * torch.nan,
+        sky=ones * 0,
+        read_noise=ones * 0,
+        height=(image.shape[1],) * count,
+        width=(image.shape[2],) * count,
+        status=(Status.RUNNING,) * count,
+        flags=(Flag(0),) * count,
+        message=("",) * count,
+        wcs=(None,) * count,
+    )
+
+
+def classical_labels(batch: Batch, labels: Labels) -> tuple[Labels, Tensor]:
+    """What the classical method makes of noisy stamps; the galaxies of an empty profile are not present."""
+    from isolux.isophotes.measure import measure_isophotes
+    from isolux.nets.polar import ring_radii
+    from isolux.nets.profile import LEAST
+
+    radii = ring_radii().double().expand(len(batch), -1)
+    found = measure_isophotes(batch, sma=radii)
+    positive = (found.intensity > 0) & torch.isfinite(found.intensity)
+    brightness = torch.log(torch.where(positive, found.intensity, 1.0)).float().clamp_min(LEAST)
+    growth = torch.log(torch.nan_to_num(found.growth).clamp_min(1e-3)).float()
+    shape = torch.nan_to_num(found.shape).float()
+    known = positive & found.valid
+    return (
+        Labels(brightness, growth, shape, known, found.x.float(), found.y.float()),
+        found.length > 0,
+    )

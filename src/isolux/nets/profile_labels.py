@@ -1,0 +1,119 @@
+"""The true isophotal profile of galaxies drawn without noise.
+
+Of a galaxy's own light, convolved with the PSF: the pixels above a brightness are the inside of an isophote, and the
+ellipse of the same second moments is its shape (an ellipse of semi-axes a, b has moments a^2 / 4 and b^2 / 4). With
+the shapes of all isophotes, smoothed a little, the brightness at a semi-major axis is the mean along the ellipse there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from isolux.nets.polar import ring_radii, stretched
+from isolux.nets.profile import LEAST, log_growth
+from isolux.types import Images, PerGalaxy, Points, Tensor
+
+POINTS = 64
+"""Points of an ellipse."""
+LEAST_PIXELS = 12
+"""Pixels of the smallest isophote whose shape is taken."""
+POWER = 4.0
+"""Squared signal-to-noise of a ring at which a profile ends, the paper's."""
+RING = 0.1
+"""Width of that ring over its semi-major axis; a pixel at least."""
+KERNEL = (0.06, 0.24, 0.4, 0.24, 0.06)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Labels:
+    """What a network is to say, at :func:`isolux.nets.polar.ring_radii`.
+
+    Attributes
+    ----------
+    brightness, growth : Tensor
+        (galaxy, ring): y and g of :mod:`isolux.nets.profile`.
+    shape : Tensor
+        (galaxy, ring, 2).
+    known : Tensor
+        (galaxy, ring): whether half of the ring was on the image.
+    x, y : Tensor
+        (galaxy,): centre.
+    """
+
+    brightness: Points
+    growth: Points
+    shape: Tensor
+    known: Tensor
+    x: PerGalaxy
+    y: PerGalaxy
+
+    def there(self, present: Tensor) -> Tensor:
+        """(galaxy, ring) of bool: the rings of the profile, none where no galaxy is present (galaxy,)."""
+        radii = ring_radii(self.shape.device)
+        around = 2 * math.pi * radii * torch.sqrt(1 - torch.linalg.vector_norm(self.shape, dim=-1))
+        number = (around * (RING * radii).clamp_min(1.0)).clamp_min(1.0)
+        power = torch.exp(2 * self.brightness) * number
+        return ((power >= POWER) & present[:, None]).long().cumprod(1).bool()
+
+
+def isophotal(image: Images, x: PerGalaxy, y: PerGalaxy) -> Labels:
+    """Labels of noise-free images (galaxy, y, x) of one galaxy each, in units of the noise."""
+    shape = isophote_shapes(image)
+    up, left = _circle()
+    radii = ring_radii()
+    up, left = stretched(shape[:, :, None], radii[:, None] * up, radii[:, None] * left)
+    points = torch.stack([x[:, None, None] - left, y[:, None, None] + up], -1)
+    size = torch.tensor([image.shape[2], image.shape[1]])
+    grid = (2 * points + 1) / size - 1
+    sampled = functional.grid_sample(
+        image[:, None].float(), grid.float(), mode="bicubic", padding_mode="border", align_corners=False
+    )[:, 0]
+    on = ((points >= 0) & (points <= size - 1)).all(-1).float()
+    mean = (sampled * on).sum(2) / on.sum(2).clamp_min(1)
+    known = on.mean(2) >= 0.5
+    brightness = torch.log(mean.clamp_min(math.exp(LEAST)))
+    return Labels(brightness, log_growth(brightness, shape), shape, known, x, y)
+
+
+def isophote_shapes(image: Images) -> Tensor:
+    """Shapes (galaxy, ring, 2) of the isophotes; beyond the last one on the image its shape is held."""
+    radii = ring_radii().numpy()
+    found = np.stack([_shapes_of(one, radii) for one in image.double().numpy()])
+    padded = functional.pad(torch.from_numpy(found).transpose(1, 2), (2, 2), mode="replicate")
+    kernel = torch.tensor(KERNEL, dtype=torch.float64).expand(2, 1, -1)
+    return functional.conv1d(padded, kernel, groups=2).transpose(1, 2).float()
+
+
+def _shapes_of(image: np.ndarray, radii: np.ndarray) -> np.ndarray:
+    """(ring, 2) of one galaxy (y, x)."""
+    tall, wide = image.shape
+    edge = max(image[0].max(), image[-1].max(), image[:, 0].max(), image[:, -1].max())
+    flat = image.ravel()
+    inside = np.flatnonzero(flat > edge)
+    order = inside[np.argsort(-flat[inside], kind="stable")]
+    if len(order) < LEAST_PIXELS:
+        return np.zeros((len(radii), 2))
+    row, column = (order // wide - (tall - 1) / 2), (order % wide - (wide - 1) / 2)
+    ranks = np.unique(np.geomspace(LEAST_PIXELS, len(order), 60).astype(int)) - 1
+    sums = [np.cumsum(term)[ranks] / (ranks + 1) for term in (row, column, row**2, column**2, row * column)]
+    up, left = sums[2] - sums[0] ** 2, sums[3] - sums[1] ** 2
+    cross = -(sums[4] - sums[0] * sums[1])
+    half, mean = np.hypot((up - left) / 2, cross), (up + left) / 2
+    ratio = np.sqrt(np.clip((mean - half) / (mean + half), 0.01, 1))
+    angle = np.arctan2(2 * cross, up - left)
+    sma = np.maximum.accumulate(np.sqrt((ranks + 1) / (np.pi * ratio)))
+    size = 1 - ratio
+    log_sma, log_radii = np.log(sma), np.log(np.maximum(radii, 1e-3))
+    return np.stack(
+        [np.interp(log_radii, log_sma, size * part) for part in (np.cos(angle), np.sin(angle))], 1
+    )
+
+
+def _circle() -> tuple[Tensor, Tensor]:
+    angle = (torch.arange(POINTS) + 0.5) * (2 * math.pi / POINTS)
+    return torch.cos(angle), torch.sin(angle)
