@@ -3,8 +3,8 @@
 Wide rings are sampled in an image whose pixels are sums over 2^k x 2^k pixels, so that a ring of fixed width over its
 radius is always some ten pixels in radius: each sample then stands for all pixels around it, and the cost does not
 grow with the stamp. Images and good pixels are binned alike, so that a masked pixel counts for nothing.
-The core is sampled with cubic B-splines through all pixels, whose error for a PSF of FWHM 3 pixels is 0.05 % of the
-peak (Keys's cubic convolution 0.4 %, bilinear 2.5 %).
+The core is sampled with cubic B-splines through all pixels. Half way between the pixels of a star (Moffat, FWHM 3.2
+pixels) they are wrong by 0.3 % of its peak, as Lanczos-3 is; Keys's cubic convolution by 1.2 %, bilinear by 5 %.
 """
 
 from __future__ import annotations
