@@ -44,8 +44,8 @@ KEPT_MEMORY: Mapping[str, str] = {
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
 }
-"""Has the C library keep freed memory. A worker measures in a thread, whose freed memory goes back to the system at once
-by default (and by Dask's own settings), and comes back page by page with the next image: that took half of all time."""
+"""Has the C library keep freed memory. A worker measures in a thread, whose freed memory goes back to the system at
+once (by Dask's own settings, too), and comes again page by page with the next image: that took half of all time."""
 
 
 def process_environment(threads: int) -> dict[str, str]:
