@@ -26,7 +26,8 @@ mocks = 1000                       # simulated galaxies, to try everything out
 # also = ["g/*.fits", "i/*.fits"]  #   the same fields in further bands
 
 # For stamps: a section for each component of the model, as in isolux init; isolux profiles lists the profiles.
-[model.galaxy]
+# The report compares with the truth where names agree: of mocks they are sersic, or bulge and disc.
+[model.sersic]
 profile = "sersic"
 
 [model.sky]
