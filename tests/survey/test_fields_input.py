@@ -19,7 +19,8 @@ from isolux.field.options import FieldOptions
 from isolux.io.field_image import read_field
 from isolux.io.field_listing import unique_names
 from isolux.io.portraits import read_portraits, write_portraits
-from isolux.io.rows import as_table, numbers_of, text_of
+from isolux.io.rows import numbers_of, text_of
+from isolux.io.tables import from_arrow
 from isolux.io.write_field import write_field
 from isolux.mock.frame import frame_of
 from isolux.mock.presets import survey_named
@@ -131,7 +132,7 @@ def test_rows_are_those_of_measure_field(sky, measured, tmp_path):
     for name in ("ra", "x", "magnitude", "magnitude_err", "sersic_sersic_index", "chi2_sersic", "flags"):
         plain = getattr(run.table[name], "value", run.table[name])
         assert np.array_equal(numbers_of(rows, name), plain, equal_nan=True), name
-    assert as_table(rows)["effective_radius"].unit == run.table["effective_radius"].unit
+    assert from_arrow(rows)["effective_radius"].unit == run.table["effective_radius"].unit
     assert "zero point 22.5 from MAGZERO" in measured["tile2_legacy_r"].remarks
     assert measured["tile2_legacy_r"].seconds > 0
 
@@ -141,7 +142,7 @@ def test_every_source_has_one_primary_row(sky, measured):
     counts = np.zeros(len(every.truth["ra"]), int)
     seen = np.zeros(len(counts), int)
     for found in measured.values():
-        rows = as_table(found.rows)
+        rows = from_arrow(found.rows)
         true = rows[np.isfinite(rows["truth_ra"])]
         which = np.argmin(np.abs(every.truth["ra"] - true["truth_ra"].value[:, None]), axis=1)
         seen[which] += 1
@@ -156,7 +157,7 @@ def test_every_source_has_one_primary_row(sky, measured):
 
 
 def test_the_truth_is_that_of_the_source(measured):
-    rows = as_table(pyarrow.concat_tables([found.rows for found in measured.values()]))
+    rows = from_arrow(pyarrow.concat_tables([found.rows for found in measured.values()]))
     matched = np.isfinite(rows["truth_magnitude"])
     assert matched.mean() > 0.9
     whole = rows[matched & (rows["flags"] & int(Flag.EDGE) == 0) & (rows["snr"] > 50)]
@@ -364,7 +365,7 @@ def test_a_table_says_what_belongs_to_each_field(field):
     }
     Table(table).write(field / "list.csv")
     source, parts = planned(field, fields="list.csv")
-    rows = [as_table(source.measure(part, NOBODY).rows) for part in parts]
+    rows = [from_arrow(source.measure(part, NOBODY).rows) for part in parts]
     assert rows[0]["zero_point"][0].value == 25.0
     assert rows[1]["zero_point"][0].value == 22.5
     np.testing.assert_allclose((rows[0]["magnitude"][0] - rows[1]["magnitude"][0]).value, 2.5, atol=0.1)
@@ -430,7 +431,7 @@ def test_several_bands_have_the_same_columns_in_every_field(tmp_path):
     found = [source.measure(part, NOBODY).rows for part in parts]
     assert sorted(len(rows) for rows in found)[0] == 0
     assert found[0].schema.equals(found[1].schema, check_metadata=True)
-    rows = as_table(max(found, key=len))
+    rows = from_arrow(max(found, key=len))
     assert {"magnitude_g", "colour_r_g", "sersic_effective_radius_r", "truth_magnitude_g"} <= set(
         rows.colnames
     )

@@ -337,7 +337,9 @@ def test_a_share_of_the_names_is_chosen_by_the_name_alone():
 
 def test_a_failure_says_whose_fault_it_is(tmp_path):
     job = Job.of(tmp_path, Stub(count=4, faults=((1, "raise"),)), 0.0)
-    assert do_part(job, 0, 1).fault is Fault.RUN or do_part(job, 0, 1).fault is Fault.PART  # no plan is there
+    found = do_part(job, 0, 1)  # no plan is there
+    assert found.fault is Fault.PART
+    assert "listing-00000.parquet" in found.reason
     with PlanWriter(tmp_path / "plan") as writer:
         for part in job.source.plan(4, 0):
             writer.add(part.listing, 0, "")

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import shutil
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -258,9 +258,3 @@ def _looked(path: str, content: bool) -> tuple[str, int, int, str]:
 
 def _short(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
-
-
-def iter_listings(folder: Path, count: int) -> Iterator[Rows]:
-    """The listings of all parts in order."""
-    for number in range(count):
-        yield read_listing(folder, number)

@@ -12,7 +12,7 @@ import pyarrow
 from astropy.table import QTable
 
 from isolux.io.catalogue import Rows
-from isolux.io.tables import from_arrow, to_arrow
+from isolux.io.tables import to_arrow
 from isolux.status import Flag, Status
 
 SKY = {"ra": "right ascension, ICRS", "dec": "declination, ICRS"}
@@ -77,11 +77,6 @@ def text_of(rows: Rows, name: str) -> list[str]:
 def numbers_of(rows: Rows, name: str) -> np.ndarray:
     """A column of numbers."""
     return np.asarray(rows[name].to_numpy(zero_copy_only=False))
-
-
-def as_table(rows: Rows) -> QTable:
-    """Rows as an astropy table with units."""
-    return from_arrow(rows)
 
 
 def how_they_ended(rows: Rows) -> tuple[dict[str, int], dict[str, int]]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from isolux.isophotes.ellipses import axis_ratio, position_angle
-from isolux.isophotes.quality import ProfileFlag, Quality
+from isolux.isophotes.quality import ProfileFlag
 from isolux.result import UNITLESS, UNITS, Quantity
 from isolux.sky import on_sky
 from isolux.types import PerGalaxy, Points, Tensor
@@ -299,11 +299,6 @@ class Isophotes:
             if column.name == name:
                 return k
         raise KeyError(name)
-
-
-def quality_text(code: int) -> str:
-    """The remarks of a point as one line."""
-    return "; ".join(Quality(code).messages)
 
 
 def _grown(values: Tensor, longest: int) -> Tensor:
