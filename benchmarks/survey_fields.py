@@ -19,8 +19,8 @@ from about import commit, processor
 import isolux
 from isolux import mock
 from isolux.io.field_image import read_field
-from isolux.io.rows import as_table
 from isolux.io.run_folder import RunFolder
+from isolux.io.tables import from_arrow
 from isolux.io.write_field import write_field
 from isolux.mock.dice import Dice
 from isolux.mock.frame import frame_of
@@ -148,7 +148,7 @@ def run(folder: Path, workers: int, reuse: bool) -> dict[str, object]:
 
 def scores(folder: Path, truth: dict[str, np.ndarray]) -> dict[str, object]:
     """How often each true source is a primary row of a run."""
-    rows = [as_table(part) for part in RunFolder(folder).rows()]
+    rows = [from_arrow(part) for part in RunFolder(folder).rows()]
     count, seen = np.zeros(len(truth["ra"]), int), np.zeros(len(truth["ra"]), int)
     signal = np.zeros(len(count))
     inside = np.zeros(len(count))

@@ -17,7 +17,7 @@ from isolux.errors import FitWarning, InputError
 from isolux.io import votable
 from isolux.io.rows import rows_from
 from isolux.io.run_folder import RunFolder
-from isolux.io.tables import read_table
+from isolux.io.tables import from_arrow, read_table
 from isolux.io.votable import UCDS, ucd_of
 from survey.made_run import make_run
 
@@ -192,7 +192,7 @@ def test_names_are_given_where_none_are(run):
 def test_catalogues_of_fits_are_taken_too(made, tmp_path, ending):
     """From a file, and from the folder in which it is the only one."""
     rows = whole(made)
-    isolux.write_catalogue(isolux.io.rows.as_table(rows), tmp_path / f"catalogue.{ending}")
+    isolux.write_catalogue(from_arrow(rows), tmp_path / f"catalogue.{ending}")
     for source in (tmp_path, tmp_path / f"catalogue.{ending}"):
         out = isolux.export(source, tmp_path / "out.parquet", columns="legacy", band="r", overwrite=True)
         found = pyarrow.parquet.read_table(out.path)

@@ -42,7 +42,7 @@ from isolux.nets.train import Row, Trained, TrainOptions, train
 
 Lesson = PolarLesson | Pix2ProfLesson
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "polar": {"preset": "sdss,hsc,euclid", "size": 128, "batch": 64, "validation": 256},
+    "polar": {"preset": "sdss,hsc,euclid", "size": 192, "batch": 64, "validation": 256},
     "pix2prof": {"preset": "sdss", "size": 256, "batch": 16, "validation": 64},
 }
 SCHEDULES: dict[str, dict[str, Any]] = {
@@ -52,8 +52,8 @@ SCHEDULES: dict[str, dict[str, Any]] = {
 LIMITS = {
     "polar": (
         "stamps with one galaxy within an eighth of the side of the middle",
-        "half-light radii below a seventh of the stamp's side",
-        "independent noise of pixels, the same everywhere but for the galaxy's own photons",
+        "half-light radii below a fifth of the stamp's side",
+        "noise the same everywhere but for the galaxy's own photons, correlated over two pixels at most",
         "errors are those of galaxies like the drawn ones; another population has wider ones",
     ),
     "pix2prof": (

@@ -18,7 +18,7 @@ class ProfileLesson:
     panel: ClassVar[str] = "Network and data"
     network: str | None = option("NAME", "polar, or pix2prof: the published one. Default polar.")
     preset: str | None = option("NAMES", "Surveys, with commas. Default sdss,hsc,euclid (pix2prof: sdss).")
-    size: int | None = option("PIXELS", "Side of the stamps. Default 128 (pix2prof: 256).")
+    size: int | None = option("PIXELS", "Side of the stamps. Default 192 (pix2prof: 256).")
     labels: str | None = option("KIND", "true, or classical: what isophotes measure. Default true.")
     batch: int | None = option("N", "Galaxies a step. Default 64 (pix2prof: 16).")
     validation: int | None = option("N", "Galaxies of the fixed validation set. Default 256 (pix2prof: 64).")

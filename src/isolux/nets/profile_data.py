@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from isolux.batch import Batch
 from isolux.crowd import Crowd
 from isolux.nets.profile_draw import Lot, Universe, draw_lot
-from isolux.nets.profile_labels import Labels
+from isolux.nets.profile_labels import Labels, on_window
 from isolux.status import Flag, Status
 from isolux.types import Images, Tensor
 
@@ -24,8 +25,14 @@ LOTS, TIMES = 4, 8
 """Lots that a batch is made of, and batches after which the oldest of them is replaced."""
 NEIGHBOURS, STARS = 1.0, 0.6
 """Mean numbers of each."""
-EMPTY, MASKED, NO_PSF, SMALLER = 0.06, 0.5, 0.15, 0.25
+EMPTY, MASKED, NO_PSF, SMALLER = 0.1, 0.5, 0.15, 0.5
 """Shares of stamps without a galaxy, with masked neighbours, of an unknown PSF, and cut smaller."""
+CUT = (1 / 16, 5 / 16)
+"""Range of what is cut off each side of the latter, over the side."""
+SMOOTHED, SMOOTHING = 0.25, (0.3, 0.9)
+"""Share of stamps whose noise is correlated, as resampled images have it, and the Gaussian's sigmas in pixels."""
+ALONE = 0.15
+"""Least distance of the next light from the middle of stamps without a galaxy, over the side."""
 SKY = 0.1
 """Standard deviation of what is left of the sky at the middle and of its change to the edge, over the noise."""
 
@@ -105,13 +112,13 @@ def _one(lot: Lot, rng: np.random.Generator) -> dict[str, object]:
     bright = (others > 1) & (others > 0.5 * own)
     mask = bright if rng.uniform() < MASKED else torch.zeros_like(bright)
     size = own.shape[0]
-    if rng.uniform() < SMALLER:
-        mask = mask | _frame(size, int(rng.integers(size // 8, size // 4)))
-    light = own + others
-    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    noise = torch.randn(own.shape, generator=generator) * torch.sqrt(1 + lot.grain * light)
-    image = light + noise + _sky(size, rng)
     labels = {f.name: getattr(lot.labels, f.name)[row] for f in dataclasses.fields(Labels)}
+    if rng.uniform() < SMALLER:
+        width = round(size * rng.uniform(*CUT))
+        mask = mask | _frame(size, width)
+        labels["known"] = labels["known"] & on_window(lot.labels.select(row), size, width)[0]
+    light = own + others
+    image = light + _noise(size, rng) * torch.sqrt(1 + lot.grain * light) + _sky(size, rng)
     image, mask, labels = _turned(image, mask, labels, turns, flip)
     return {
         **labels, "image": image, "mask": mask, "present": present, "psf": lot.psf, "sigma": lot.sigma,
@@ -124,7 +131,7 @@ def _company(lot: Lot, rng: np.random.Generator, alone: bool) -> Images:
     """Light (y, x) of neighbours and stars, none near the middle where there is no galaxy."""
     size = lot.layer.shape[1]
     light = torch.zeros(size, size)
-    nearest = 0.25 * size if alone else 8.0
+    nearest = ALONE * size if alone else 8.0
     for _ in range(int(rng.poisson(NEIGHBOURS))):
         other = lot.layer[int(rng.integers(len(lot.layer)))]
         part = 10 ** rng.uniform(-1.5, 0.2)
@@ -151,6 +158,21 @@ def _add(light: Images, stamp: Images, move: tuple[int, int]) -> None:
         here.append(slice(low, high))
         there.append(slice(low - corner, high - corner))
     light[tuple(here)] += stamp[tuple(there)]
+
+
+def _noise(size: int, rng: np.random.Generator) -> Images:
+    """Of variance one; of some stamps as if they had been resampled."""
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    white = torch.randn(size, size, generator=generator)
+    if rng.uniform() >= SMOOTHED:
+        return white
+    axis = torch.arange(-3, 4)
+    kernel = torch.exp(-0.5 * (axis / rng.uniform(*SMOOTHING)) ** 2)
+    kernel = kernel / kernel.square().sum().sqrt()
+    padded = functional.pad(white[None, None], (3, 3, 3, 3), mode="circular")
+    return functional.conv2d(
+        functional.conv2d(padded, kernel[None, None, :, None]), kernel[None, None, None]
+    )[0, 0]
 
 
 def _sky(size: int, rng: np.random.Generator) -> Images:

@@ -30,9 +30,9 @@ from isolux.scene import Scene
 from isolux.types import Images, Tensor
 
 SHARES = {"sersic": 0.35, "bulge+disc": 0.25, "realistic": 0.4}
-BRIGHTNESS = (0.4, 200.0)
+BRIGHTNESS = (0.4, 1000.0)
 """Range of the mean surface brightness inside the half-light radius, over the noise a pixel."""
-SMALLEST, LARGEST = 0.5, 0.14
+SMALLEST, LARGEST = 0.5, 0.2
 """Half-light radii: over the PSF's width, and over the stamp's side."""
 PSF_SIDE = 41
 ROUGH = 5.0
@@ -60,7 +60,7 @@ class Universe:
     """
 
     presets: tuple[str, ...] = ("sdss", "hsc", "euclid")
-    size: int = 128
+    size: int = 192
     seed: int = 0
     labels: str = "true"
     lot: int = 64

@@ -60,20 +60,38 @@ class Labels:
         power = torch.exp(2 * self.brightness) * number
         return ((power >= POWER) & present[:, None]).long().cumprod(1).bool()
 
+    def select(self, row: int) -> Labels:
+        """Of one galaxy."""
+        return Labels(*(getattr(self, f.name)[row : row + 1] for f in dataclasses.fields(self)))
+
+
+def on_window(labels: Labels, size: int, width: int) -> Points:
+    """Whether half of each ring (galaxy, ring) is on a stamp that lost ``width`` pixels at each side."""
+    return _within(_ellipses(labels.shape, labels.x, labels.y), width, size - 1 - width).mean(2) >= 0.5
+
+
+def _ellipses(shape: Tensor, x: PerGalaxy, y: PerGalaxy) -> Tensor:
+    """Points (galaxy, ring, point, 2) of the rings, as x and y."""
+    up, left = _circle()
+    radii = ring_radii()
+    up, left = stretched(shape[:, :, None], radii[:, None] * up, radii[:, None] * left)
+    return torch.stack([x[:, None, None] - left, y[:, None, None] + up], -1)
+
+
+def _within(points: Tensor, low: float, high: float | Tensor) -> Tensor:
+    return ((points >= low) & (points <= high)).all(-1).float()
+
 
 def isophotal(image: Images, x: PerGalaxy, y: PerGalaxy) -> Labels:
     """Labels of noise-free images (galaxy, y, x) of one galaxy each, in units of the noise."""
     shape = isophote_shapes(image)
-    up, left = _circle()
-    radii = ring_radii()
-    up, left = stretched(shape[:, :, None], radii[:, None] * up, radii[:, None] * left)
-    points = torch.stack([x[:, None, None] - left, y[:, None, None] + up], -1)
+    points = _ellipses(shape, x, y)
     size = torch.tensor([image.shape[2], image.shape[1]])
     grid = (2 * points + 1) / size - 1
     sampled = functional.grid_sample(
         image[:, None].float(), grid.float(), mode="bicubic", padding_mode="border", align_corners=False
     )[:, 0]
-    on = ((points >= 0) & (points <= size - 1)).all(-1).float()
+    on = _within(points, 0, size - 1)
     mean = (sampled * on).sum(2) / on.sum(2).clamp_min(1)
     known = on.mean(2) >= 0.5
     brightness = torch.log(mean.clamp_min(math.exp(LEAST)))
