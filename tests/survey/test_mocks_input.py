@@ -1,9 +1,11 @@
 """Mocks as input: a galaxy does not depend on how the survey is cut."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from isolux import FlatSky, Scene, Sersic
+from isolux import Exponential, FlatSky, Scene, Sersic
 from isolux.errors import InputError
 from isolux.io.rows import numbers_of, text_of
 from isolux.simulate import Observation
@@ -66,6 +68,18 @@ def test_rows_find_the_truth():
     left = (portrait.image - portrait.model) / portrait.sigma
     assert portrait.id == "mock_000003"
     assert abs(left.std() - 1) < 0.1  # 1024 pixels: 0.02 a standard deviation
+
+
+def test_the_truth_goes_by_the_names_of_the_fitted_components():
+    def columns(**components):
+        source = dataclasses.replace(mocks(3), scene=Scene(**components))
+        part = next(source.plan(3, 1 << 30))
+        return {name for name in source.carried(part).column_names if name.startswith("truth_")}
+
+    assert {"truth_galaxy_sersic_index", "truth_bg_level"} <= columns(galaxy=Sersic(), bg=FlatSky())
+    # Two that could be meant: none is.
+    assert "truth_sersic_sersic_index" in columns(one=Sersic(), two=Sersic())
+    assert "truth_sersic_sersic_index" in columns(disc=Exponential())
 
 
 def test_a_lost_galaxy_has_a_row_with_the_same_columns():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +25,7 @@ from isolux.io.runfile import check_names
 from isolux.io.wcs import tangent_wcs
 from isolux.options import DTYPES, RunOptions
 from isolux.scene import Scene
-from isolux.simulate import MODELS, Observation, Truth, mock_stamps
+from isolux.simulate import MODELS, Observation, Truth, mock_scene, mock_stamps
 from isolux.survey.fitting import Portion, StampFitting, listing_of
 from isolux.survey.part import Part
 
@@ -138,16 +139,25 @@ class MocksInput(StampFitting):
         dec = self.dec + (row - (tall - 1) / 2) * self.side
         return self.ra + (column - (wide - 1) / 2) * self.side / np.cos(np.radians(dec)), dec
 
+    def _names(self, truth: Truth) -> dict[str, str]:
+        """By component of the mocks, the fitted one of that name, or the only one of its kind, or its own name."""
+        kinds = {name: type(profile) for name, profile in mock_scene(truth).components.items()}
+        fitted = {name: type(profile) for name, profile in self.scene.components.items()}
+        own, theirs = Counter(kinds.values()), Counter(fitted.values())
+        alike = {k: name for name, k in fitted.items() if theirs[k] == own[k] == 1 and name not in kinds}
+        return {name: name if name in fitted else alike.get(kind, name) for name, kind in kinds.items()}
+
     def _block(self, block: int) -> tuple[Batch, Truth]:
         return _drawn(block, self.count, self.model, self.seed, self.observation, self.options.dtype)
 
     def _truth(self, truth: Truth, wcs: Sequence[Any]) -> Rows:
         """The truth in the catalogue's columns and units."""
         columns: dict[str, Any] = {}
+        names = self._names(truth)
         for full_name, values in truth.items():
-            short = full_name.rpartition(".")[2]
+            component, _, short = full_name.partition(".")
             scaled = values * self.observation.pixel_scale if UNITS.get(short) == "arcsec" else values
-            columns[f"truth_{full_name.replace('.', '_')}"] = (scaled, UNITS.get(short, ""))
+            columns[f"truth_{names[component]}_{short}"] = (scaled, UNITS.get(short, ""))
         x, y = (next(v for name, v in truth.items() if name.endswith(end)) for end in (".x", ".y"))
         sky = np.array([w.all_pix2world([[a, b]], 0)[0] for w, a, b in zip(wcs, x, y, strict=True)])
         return rows_from(columns | {"truth_ra": (sky[:, 0], "deg"), "truth_dec": (sky[:, 1], "deg")})
