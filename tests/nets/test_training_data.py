@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from isolux.errors import InputError
+from isolux.nets import profile_data
 from isolux.nets.polar import ring_radii, stretched
 from isolux.nets.profile_data import Lots, _turned, mixed
 from isolux.nets.profile_draw import Universe, draw_lot
-from isolux.nets.profile_labels import isophotal
+from isolux.nets.profile_labels import Labels, isophotal, on_window
 
 UNIVERSE = Universe(("sdss",), size=64, lot=6, seed=5)
 
@@ -117,3 +118,160 @@ def test_classical_labels_are_near_the_truth():
 def test_universes_that_cannot_be(wrong):
     with pytest.raises(InputError):
         Universe(**wrong)
+
+
+def seen(lots, number, **settings):
+    """Some stamps of the lots, with settings of the module changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setattr(profile_data, name, value)
+        rng = np.random.default_rng(1)
+        return [profile_data._one(lots[k % len(lots)], rng) for k in range(number)]
+
+
+def share_inside(part, ring, low, high):
+    """Share of an ellipse inside a square, with an axis ratio and an angle instead of a matrix."""
+    eta = part["shape"][ring].numpy().astype(float)
+    ratio, angle = 1 - np.hypot(*eta), 0.5 * np.arctan2(eta[1], eta[0])
+    # Even steps in the circle that is stretched, from its own axis, as the labels have them.
+    circle = np.linspace(0, 2 * np.pi, 2000, endpoint=False)
+    along, across = np.cos(circle), ratio * np.sin(circle)
+    radius = float(ring_radii()[ring])
+    y = float(part["y"]) + radius * (along * np.cos(angle) - across * np.sin(angle))
+    x = float(part["x"]) - radius * (along * np.sin(angle) + across * np.cos(angle))
+    return np.mean((x >= low) & (x <= high) & (y >= low) & (y <= high))
+
+
+def test_stamps_are_cut_to_many_sizes_and_labels_end_with_half_of_the_ring(lots):
+    parts = seen(lots, 40, SMALLER=1.0, EMPTY=0.0, NEIGHBOURS=0.0, STARS=0.0)
+    sides, known = [], 0
+    for part in parts:
+        good = ~part["mask"]
+        rows, columns = torch.nonzero(good).T
+        low, high = int(rows.min()), int(rows.max())
+        assert (low, high) == (int(columns.min()), int(columns.max()))
+        assert low == 63 - high
+        assert int(good.sum()) == (high - low + 1) ** 2
+        sides.append(high - low + 1)
+        for ring in range(0, 64, 3):
+            share = share_inside(part, ring, low, high)
+            if abs(share - 0.5) > 0.03:  # the labels count 64 points
+                assert bool(part["known"][ring]) == (share > 0.5), (ring, share)
+                known += int(part["known"][ring])
+    assert min(sides) >= 64 - 2 * round(64 * 5 / 16)
+    assert max(sides) <= 64 - 2 * round(64 / 16)
+    assert len(set(sides)) > 8
+    assert 0 < known < 40 * 22
+
+
+def test_half_of_the_stamps_are_cut(lots):
+    cut = [bool(part["mask"][0].all()) for part in seen(lots, 200, NEIGHBOURS=0.0, STARS=0.0)]
+    assert 70 < sum(cut) < 130  # four standard deviations
+
+
+@pytest.mark.parametrize("width", [0, 5, 20])
+def test_circles_are_on_a_window_up_to_the_radius_of_the_formula(width):
+    """Of a circle of radius r about the middle of a square of half side h, 1 - (4 / pi) arccos(h / r) is inside."""
+    size, rings = 96, len(ring_radii())
+    middle = torch.full((1,), (size - 1) / 2)
+    nothing = torch.zeros(1, rings)
+    round_one = Labels(nothing, nothing, torch.zeros(1, rings, 2), nothing.bool(), middle, middle)
+    on = on_window(round_one, size, width)[0]
+    last = ((size - 1) / 2 - width) / math.cos(math.pi / 8)
+    clear = (ring_radii() / last - 1).abs() > 0.02
+    assert torch.equal(on[clear], (ring_radii() < last)[clear])
+    assert 0 < int(on.sum()) < rings
+
+
+def test_a_galaxy_is_selected_with_all_its_labels(lots):
+    labels = lots[0].labels
+    for row in (0, 5):
+        one = labels.select(row)
+        for field in dataclasses.fields(Labels):
+            own, whole = getattr(one, field.name), getattr(labels, field.name)
+            assert own.shape == (1, *whole.shape[1:])
+            assert torch.equal(own[0], whole[row])
+
+
+def correlation(images, across, along):
+    """Mean product of pixels so far apart."""
+    tall, wide = images.shape[1:]
+    return float((images[:, along:, across:] * images[:, : tall - along, : wide - across]).mean())
+
+
+@pytest.mark.parametrize("sigma", [0.3, 0.6, 0.9])
+def test_correlated_noise_has_variance_one_and_the_gaussians_correlation(monkeypatch, sigma):
+    monkeypatch.setattr(profile_data, "SMOOTHED", 1.0)
+    monkeypatch.setattr(profile_data, "SMOOTHING", (sigma, sigma))
+    rng = np.random.default_rng(3)
+    images = torch.stack([profile_data._noise(64, rng) for _ in range(60)])
+    axis = np.arange(-3, 4)
+    kernel = np.exp(-0.5 * (axis / sigma) ** 2)
+    next_one = (kernel[1:] * kernel[:-1]).sum() / (kernel**2).sum()
+    # 245,760 pixels, some ten of them a patch of noise: the variance is known to 0.01.
+    assert abs(correlation(images, 0, 0) - 1) < 0.04
+    for across, along, want in ((1, 0, next_one), (0, 1, next_one), (1, 1, next_one**2), (8, 0, 0.0)):
+        assert abs(correlation(images, across, along) - want) < 0.04, (across, along)
+
+
+def test_a_quarter_of_the_noise_is_correlated():
+    rng = np.random.default_rng(4)
+    near = [correlation(profile_data._noise(48, rng)[None], 1, 0) for _ in range(200)]
+    # Of white noise the correlation is 0 to 0.02; the narrowest Gaussian's is as small.
+    assert 20 < sum(c > 0.08 for c in near) < 75
+    assert sum(abs(c) < 0.08 for c in near) > 120
+
+
+def test_empty_stamps_hold_noise_and_sky_alone(lots):
+    parts = seen(lots, 60, EMPTY=1.0, NEIGHBOURS=0.0, STARS=0.0, SMALLER=0.0)
+    assert not any(part["present"] for part in parts)
+    images = torch.stack([part["image"] for part in parts])
+    assert abs(float(images.mean())) < 0.05  # the sky's 0.1 over 60 stamps
+    assert abs(float(images.var()) - 1.02) < 0.05
+    assert float(images.abs().max()) < 6.5
+
+
+def test_empty_stamps_have_no_rings_and_the_share_is_a_tenth(lots):
+    made = mixed(lots, UNIVERSE, 2, 300)
+    assert 10 < int((~made.present).sum()) < 50  # four standard deviations
+    there = made.labels.there(made.present)
+    assert not bool(there[~made.present].any())
+    assert bool(there[made.present].any(1).float().mean() > 0.8)
+
+
+def test_light_keeps_off_the_middle_of_empty_stamps(lots, monkeypatch):
+    moves = []
+    monkeypatch.setattr(profile_data, "_add", lambda light, stamp, move: moves.append(move))
+    rng = np.random.default_rng(0)
+    least = {}
+    for alone in (True, False):
+        moves.clear()
+        for _ in range(300):
+            profile_data._company(lots[0], rng, alone)
+        away = np.hypot(*np.array(moves).T)
+        assert 300 < len(away) < 660  # 1.6 a stamp
+        assert away.max() < 0.7 * 64 + 0.8
+        least[alone] = away.min()
+    assert least[True] > 0.15 * 64 - 0.8
+    assert 7.2 < least[False] < 0.15 * 64
+
+
+def test_added_stamps_lie_where_they_are_moved_to():
+    stamp = torch.zeros(5, 5)
+    stamp[2, 2] = 1.0
+    for move, place in (((0, 0), (10, 10)), ((3, -4), (13, 6)), ((-10, 10), (0, 20)), ((11, 0), None)):
+        light = torch.zeros(21, 21)
+        profile_data._add(light, stamp, move)
+        found = torch.nonzero(light).tolist()
+        assert found == ([] if place is None else [list(place)])
+    light = torch.zeros(21, 21)
+    profile_data._add(light, stamp, (40, 0))
+    assert not bool(light.any())
+
+
+def test_classical_labels_of_an_empty_stamp_say_that_nothing_is_there(lots):
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("EMPTY", 1.0), ("NEIGHBOURS", 0.0), ("STARS", 0.0)):
+            patch.setattr(profile_data, name, value)
+        made = mixed(lots, dataclasses.replace(UNIVERSE, labels="classical"), 0, 6)
+    assert not bool(made.present.any())
