@@ -11,7 +11,7 @@ from isolux.errors import InputError
 from isolux.nets import profile_data
 from isolux.nets.polar import ring_radii, stretched
 from isolux.nets.profile_data import Lots, _turned, mixed
-from isolux.nets.profile_draw import Universe, draw_lot
+from isolux.nets.profile_draw import TRUTH, Universe, draw_lot
 from isolux.nets.profile_labels import Labels, isophotal, on_window
 
 UNIVERSE = Universe(("sdss",), size=64, lot=6, seed=5)
@@ -59,10 +59,17 @@ def test_turned_images_have_turned_labels():
     image = disc(0.5, 20.0)
     labels = isophotal(image[None], x, y)
     mine = {f.name: getattr(labels, f.name)[0] for f in dataclasses.fields(labels)}
+    truth = torch.arange(float(len(TRUTH)))
+    truth[4:6] = labels.shape[0, 30]
     for turns in range(4):
         for flip in (False, True):
-            turned, _, said = _turned(image, image > 1, mine, turns, flip)
-            again = isophotal(turned[None], said["x"][None], said["y"][None])
+            drawn, said, places, known = _turned(
+                {"image": image}, mine, torch.stack([x, y], 1), truth, turns, flip
+            )
+            again = isophotal(drawn["image"][None], said["x"][None], said["y"][None])
+            torch.testing.assert_close(places[0], torch.stack([said["x"], said["y"]]))
+            torch.testing.assert_close(known[4:6], said["shape"][30])
+            torch.testing.assert_close(known[:4], truth[:4])
             torch.testing.assert_close(again.shape[0], said["shape"], rtol=0, atol=0.01)
             torch.testing.assert_close(again.brightness[0], said["brightness"], rtol=0, atol=0.01)
 

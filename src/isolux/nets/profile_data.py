@@ -16,13 +16,15 @@ from torch.nn import functional
 
 from isolux.batch import Batch
 from isolux.crowd import Crowd
-from isolux.nets.profile_draw import Lot, Universe, draw_lot
+from isolux.nets.profile_draw import TURNED, Lot, Universe, draw_lot
 from isolux.nets.profile_labels import Labels, on_window
 from isolux.status import Flag, Status
 from isolux.types import Images, Tensor
 
 LOTS, TIMES = 4, 8
 """Lots that a batch is made of, and batches after which the oldest of them is replaced."""
+MOST_OTHERS = 8
+"""Whose places are kept."""
 NEIGHBOURS, STARS = 1.0, 0.6
 """Mean numbers of each."""
 EMPTY, MASKED, NO_PSF, SMALLER = 0.1, 0.5, 0.15, 0.5
@@ -51,12 +53,22 @@ class Mixed:
         (galaxy,) of bool: whether there is one.
     sigma : Tensor
         (galaxy,): the noise in the survey's image units.
+    own, others : Tensor
+        (galaxy, y, x): noise-free light of the galaxy, and of all else but the sky.
+    places : Tensor
+        (galaxy, source, 2): x and y of the others, NaN where there are fewer.
+    truth : Tensor
+        (galaxy, :data:`isolux.nets.profile_draw.TRUTH`), NaN where there is no galaxy.
     """
 
     batch: Batch
     labels: Labels
     present: Tensor
     sigma: Tensor
+    own: Images
+    others: Images
+    places: Tensor
+    truth: Tensor
 
 
 class Lots:
@@ -98,17 +110,18 @@ def mixed(lots: list[Lot], universe: Universe, step: int, count: int) -> Mixed:
     sigma = torch.tensor(columns["sigma"], dtype=torch.float64)
     if universe.labels == "classical":
         labels, present = classical_labels(batch, labels)
-    return Mixed(batch, labels, present, sigma)
+    own, others, places, truth = (torch.stack(columns[n]) for n in ("own", "others", "places", "truth"))
+    return Mixed(batch, labels, present, sigma, own, others, places, truth)
 
 
 def _one(lot: Lot, rng: np.random.Generator) -> dict[str, object]:
     """A stamp of a random galaxy of a lot."""
     row, turns, flip = int(rng.integers(len(lot.layer))), int(rng.integers(4)), bool(rng.integers(2))
-    own = lot.layer[row]
+    own, truth = lot.layer[row], lot.truth[row]
     present = bool(rng.uniform() >= EMPTY)
     if not present:
-        own = torch.zeros_like(own)
-    others = _company(lot, rng, not present)
+        own, truth = torch.zeros_like(own), torch.full_like(truth, torch.nan)
+    others, places = _company(lot, rng, not present)
     bright = (others > 1) & (others > 0.5 * own)
     mask = bright if rng.uniform() < MASKED else torch.zeros_like(bright)
     size = own.shape[0]
@@ -119,27 +132,46 @@ def _one(lot: Lot, rng: np.random.Generator) -> dict[str, object]:
         labels["known"] = labels["known"] & on_window(lot.labels.select(row), size, width)[0]
     light = own + others
     image = light + _noise(size, rng) * torch.sqrt(1 + lot.grain * light) + _sky(size, rng)
-    image, mask, labels = _turned(image, mask, labels, turns, flip)
+    drawn = {"image": image, "mask": mask, "own": own, "others": others}
+    drawn, labels, places, truth = _turned(drawn, labels, places, truth, turns, flip)
     return {
-        **labels, "image": image, "mask": mask, "present": present, "psf": lot.psf, "sigma": lot.sigma,
+        **labels, **drawn, "places": places, "truth": truth, "present": present, "psf": lot.psf, "sigma": lot.sigma,
         "psf_known": bool(rng.uniform() >= NO_PSF), "zero_point": lot.band.zero_point,
         "pixel_scale": lot.band.pixel_scale,
     }  # fmt: skip
 
 
-def _company(lot: Lot, rng: np.random.Generator, alone: bool) -> Images:
-    """Light (y, x) of neighbours and stars, none near the middle where there is no galaxy."""
+def _company(lot: Lot, rng: np.random.Generator, alone: bool) -> tuple[Images, Tensor]:
+    """Light (y, x) of neighbours and stars, none near the middle where there is no galaxy; their places."""
     size = lot.layer.shape[1]
     light = torch.zeros(size, size)
     nearest = ALONE * size if alone else 8.0
+    places = torch.full((MOST_OTHERS, 2), torch.nan)
+    count = 0
     for _ in range(int(rng.poisson(NEIGHBOURS))):
-        other = lot.layer[int(rng.integers(len(lot.layer)))]
+        other = int(rng.integers(len(lot.layer)))
         part = 10 ** rng.uniform(-1.5, 0.2)
-        _add(light, torch.rot90(other, int(rng.integers(4))) * part, _away(rng, nearest, 0.7 * size))
+        turns = int(rng.integers(4))
+        move = _away(rng, nearest, 0.7 * size)
+        _add(light, torch.rot90(lot.layer[other], turns) * part, move)
+        x, y = lot.labels.x[other], lot.labels.y[other]
+        for _ in range(turns):
+            x, y = y, size - 1 - x
+        count = _noted(places, count, x + move[1], y + move[0])
     for _ in range(int(rng.poisson(STARS))):
         peak = 10 ** rng.uniform(0.5, 3.5)
-        _add(light, lot.psf * (peak / lot.psf.max()), _away(rng, nearest, 0.7 * size))
-    return light
+        move = _away(rng, nearest, 0.7 * size)
+        _add(light, lot.psf * (peak / lot.psf.max()), move)
+        # A stamp of odd side is put half a pixel below the middle of one of even side.
+        middle = (size - lot.psf.shape[0]) // 2 + lot.psf.shape[0] // 2
+        count = _noted(places, count, torch.tensor(middle + move[1]), torch.tensor(middle + move[0]))
+    return light, places
+
+
+def _noted(places: Tensor, count: int, x: Tensor, y: Tensor) -> int:
+    if count < MOST_OTHERS:
+        places[count] = torch.stack([x, y])
+    return count + 1
 
 
 def _away(rng: np.random.Generator, nearest: float, farthest: float) -> tuple[int, int]:
@@ -188,18 +220,24 @@ def _frame(size: int, width: int) -> Tensor:
 
 
 def _turned(
-    image: Images, mask: Tensor, labels: dict[str, Tensor], turns: int, flip: bool
-) -> tuple[Images, Tensor, dict[str, Tensor]]:
-    """All of it by quarter turns of the array's rows towards its columns, then mirrored left to right."""
-    size = image.shape[0]
+    drawn: dict[str, Tensor], labels: dict[str, Tensor], places: Tensor, truth: Tensor, turns: int, flip: bool
+) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor, Tensor]:
+    """All of it by quarter turns of the arrays' rows towards their columns, then mirrored left to right."""
+    size = drawn["image"].shape[0]
     x, y, shape = labels["x"], labels["y"], labels["shape"]
+    truth = truth.clone()
     for _ in range(turns):
         x, y, shape = y, size - 1 - x, -shape
-    image, mask = (torch.rot90(t, turns) for t in (image, mask))
+        places = torch.stack([places[:, 1], size - 1 - places[:, 0]], 1)
+    drawn = {name: torch.rot90(t, turns) for name, t in drawn.items()}
+    if turns % 2:
+        truth[[*TURNED[0], *TURNED[1]]] *= -1
     if flip:
-        image, mask, x = image.flip(1), mask.flip(1), size - 1 - x
+        drawn, x = {name: t.flip(1) for name, t in drawn.items()}, size - 1 - x
         shape = shape * torch.tensor([1.0, -1.0])
-    return image, mask, {**labels, "x": x, "y": y, "shape": shape}
+        places = torch.stack([size - 1 - places[:, 0], places[:, 1]], 1)
+        truth[list(TURNED[1])] *= -1
+    return drawn, {**labels, "x": x, "y": y, "shape": shape}, places, truth
 
 
 def _batch(columns: dict[str, list[Any]], count: int) -> Batch:

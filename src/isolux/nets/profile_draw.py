@@ -78,6 +78,19 @@ class Universe:
             raise InputError("galaxies of a lot", self.lot, "2 to 4096")
 
 
+TRUTH = (
+    "kind", "ln_flux", "ln_radius", "ln_index", "e1", "e2", "bulge_share", "ln_bulge_radius", "ln_bulge_index",
+    "bulge_e1", "bulge_e2", "ln_disc_radius", "disc_e1", "disc_e2",
+)  # fmt: skip
+"""What is known of a galaxy: number of its kind in :data:`SHARES`; total flux in units of the noise; of single Sérsic
+profiles half-light radius in pixels, index, and shape e cos 2 PA, e sin 2 PA with e = 1 - q; of bulges with discs the
+bulge's share of the light, and radius, index and shape of each (a disc's radius is its half-light one). Else NaN."""
+TURNED = (
+    tuple(k for k, name in enumerate(TRUTH) if name.endswith("e1")),
+    tuple(k for k, name in enumerate(TRUTH) if name.endswith("e2")),
+)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Lot:
     """Galaxies of one survey without noise, in units of the sky's noise.
@@ -96,6 +109,8 @@ class Lot:
         Variance that a unit of light adds.
     labels : Labels
         Of each galaxy.
+    truth : Tensor
+        (galaxy, :data:`TRUTH`).
     """
 
     band: Band
@@ -104,6 +119,7 @@ class Lot:
     psf: Tensor
     grain: float
     labels: Labels
+    truth: Tensor
 
 
 def draw_lot(request: tuple[Universe, int]) -> Lot:
@@ -127,7 +143,28 @@ def draw_lot(request: tuple[Universe, int]) -> Lot:
             _drawn_into(layer, own, rows, unit, psf, kind, 1)
     x, y = (torch.as_tensor(own[name]).float() for name in ("x", "y"))
     grain = sigma / (float(band.flux(band.sky)) * band.pixel_scale**2)
-    return Lot(band, sigma, layer, kernel, grain, isophotal(layer, x, y))
+    return Lot(band, sigma, layer, kernel, grain, isophotal(layer, x, y), _truth(own, band))
+
+
+def _truth(own: dict[str, np.ndarray], band: Band) -> Tensor:
+    """:data:`TRUTH` of galaxies."""
+    kind = own["kind"]
+
+    def of(part: str, radius: str, index: str | None) -> list[np.ndarray]:
+        size = np.log(own[part + radius] / band.pixel_scale)
+        e, angle = 1 - own[part + "axis_ratio"], np.radians(2 * own[part + "position_angle"])
+        shown = [np.log(own[part + index])] if index else []
+        return [size, *shown, e * np.cos(angle), e * np.sin(angle)]
+
+    single = of("", "effective_radius", "sersic_index")
+    bulge = of("bulge_", "effective_radius", "sersic_index")
+    disc = of("disc_", "scale_radius", None)
+    disc[0] = disc[0] + math.log(HALF_LIGHT)
+    share = 10 ** (-0.4 * (own["bulge_magnitude"] - own["magnitude"]))
+    alone, double = (np.where(kind == name, 1.0, np.nan) for name in ("sersic", "bulge+disc"))
+    columns = [np.array([list(SHARES).index(k) for k in kind], float), -0.4 * math.log(10) * own["magnitude"]]
+    columns += [c * alone for c in single] + [c * double for c in (share, *bulge, *disc)]
+    return torch.as_tensor(np.stack(columns, 1)).float()
 
 
 def _psf(band: Band, size: int, rng: np.random.Generator) -> tuple[PsfModel, Tensor]:
