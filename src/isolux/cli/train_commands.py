@@ -34,7 +34,7 @@ def train() -> None:
 @takes(lesson=ProfileLesson, table=TableArguments, how=TrainArguments)
 def profile(*, lesson: ProfileLesson, table: TableArguments, how: TrainArguments) -> None:
     """Train a network that reads surface-brightness profiles off images."""
-    from isolux.cli.train import train_profile
+    from isolux.cli.train_profile import train_profile
 
     if not train_profile(lesson, table, how):
         raise typer.Exit(INTERRUPTED)
