@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from isolux.batch import Batch
-from isolux.errors import InputError
+from isolux.errors import FitWarning, InputError
 from isolux.isophotes.quality import ProfileFlag
 from isolux.nets import Card, PolarNet, read_profiles
 from isolux.nets.frame import Frame
@@ -179,22 +179,47 @@ def test_no_galaxy_is_an_empty_profile(stamps):
     assert bool(torch.isnan(found["total_magnitude"]).all())
 
 
+def test_stamps_of_unknown_units_are_refused_where_units_matter(network, stamps):
+    one = torch.ones_like(stamps.zero_point)
+    unknown = rebuilt(stamps, stamps.image, zero_point=0 * one, pixel_scale=one)
+    card = Card("polar", pixel_scale=(0.2,), zero_point=22.5)
+    with pytest.raises(InputError, match="give its zero point and pixel scale"):
+        read_profiles(unknown, network, card)
+    # Maggies have a zero point of 0: their pixel scale tells that it was said.
+    maggies = rebuilt(stamps, stamps.image, zero_point=0 * one)
+    for batch, held in ((unknown, CARD), (maggies, card)):
+        assert len(read_profiles(batch, network, held)) == 6
+
+
+def test_another_band_is_warned_of(network, stamps):
+    card = Card("polar", bands=("i", "z"))
+    with pytest.warns(FitWarning, match="trained on i, z, not on r"):
+        read_profiles(stamps, network, card, band="r")
+    read_profiles(stamps, network, card, band="i")
+    read_profiles(stamps, network, card)
+
+
 @pytest.mark.parametrize(
-    ("card", "band"),
+    ("ranges", "said"),
     [
-        (Card("polar", pixel_scale=(0.2,)), None),
-        (Card("polar", zero_point=31.4), None),
-        (Card("polar", bands=("i", "z")), "r"),
+        ({"psf_fwhm": (8.0, 9.0)}, "FWHM of the PSF"),
+        ({"radius": (200.0, 300.0)}, "half-light radius"),
+        ({"brightness": (1e5, 1e6)}, "brightness"),
+        ({"psf_fwhm": (0.1, 50.0), "radius": (0.1, 500.0), "brightness": (1e-9, 1e9)}, ""),
     ],
 )
-def test_other_images_than_the_cards_are_refused(network, stamps, card, band):
-    with pytest.raises(InputError):
-        read_profiles(stamps, network, card, band=band)
+def test_galaxies_beyond_the_training_are_remarked_on(network, stamps, ranges, said):
+    found = read_profiles(stamps, network, Card("polar", ranges=ranges))
+    assert all((ProfileFlag.UNLIKE in flag) == bool(said) for flag in found.flags)
+    assert all(said in message for message in found.message)
+    assert all(bool(message) == bool(said) for message in found.message)
 
 
-def test_cards_that_fit_are_not_refused(network, stamps):
-    card = Card("polar", pixel_scale=(0.2, 0.396), zero_point=22.5, bands=("r",))
-    assert len(read_profiles(stamps, network, card, band="r")) == 6
+def test_an_unknown_psf_is_not_remarked_on(network, stamps):
+    found = read_profiles(
+        rebuilt(stamps, stamps.image, psf=None), network, Card("polar", ranges={"psf_fwhm": (8, 9)})
+    )
+    assert found.message == ("",) * 6
 
 
 @pytest.mark.parametrize("step", [0.0, -1.0, float("nan"), 1e-6])

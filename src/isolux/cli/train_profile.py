@@ -28,7 +28,7 @@ from isolux.nets.pix2prof_lesson import (
 from isolux.nets.polar_lesson import PolarLesson
 from isolux.nets.profile import PolarNet
 from isolux.nets.profile_data import Lots
-from isolux.nets.profile_draw import Universe
+from isolux.nets.profile_draw import Universe, with_ranges
 from isolux.nets.train import Row, TrainOptions
 from isolux.types import Tensor
 
@@ -144,7 +144,8 @@ def _of_polar(lesson: PolarLesson, data: dict[str, Any]) -> Course:
         network.load_state_dict(weights)
         widths = interval_factors(network.eval(), lesson.fixed)
         built = {"passes": network.passes}
-        return Card("polar", built, data, training, scores, widths=widths, limits=LIMITS["polar"])
+        made = Card("polar", built, data, training, scores, widths=widths, limits=LIMITS["polar"])
+        return with_ranges(made)
 
     return Course("polar", lesson, data, card)
 
@@ -157,6 +158,7 @@ def _of_pix2prof(lesson: Pix2ProfLesson, data: dict[str, Any]) -> Course:
 
     def card(weights: dict[str, Tensor], training: dict[str, Any], scores: Row) -> Card:
         config = dataclasses.asdict(lesson.config)
-        return Card("pix2prof", config, data, training, scores, limits=LIMITS["pix2prof"], **seen)
+        made = Card("pix2prof", config, data, training, scores, limits=LIMITS["pix2prof"], **seen)
+        return with_ranges(made)
 
     return Course("pix2prof", lesson, data, card)

@@ -93,6 +93,8 @@ class Isophotes:
         (galaxy,): AB magnitude of one image unit; arcsec a pixel.
     wcs : tuple
         An astropy WCS or None a galaxy.
+    unsaid : tuple of str
+        Columns that the method has nothing to say of, which the tables leave out.
     """
 
     id: tuple[str, ...]
@@ -122,6 +124,7 @@ class Isophotes:
     zero_point: PerGalaxy
     pixel_scale: PerGalaxy
     wcs: tuple[Any, ...]
+    unsaid: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.id)
@@ -182,11 +185,11 @@ class Isophotes:
         table["id"] = np.repeat(np.array(self.id, dtype=str), kept.sum(1))
         table["id"].info.description = "name of the galaxy"
         found = self._points()
-        for column in POINT_COLUMNS:
+        for column in (c for c in POINT_COLUMNS if c.name not in self.unsaid):
             values = found[column.name]
             table[column.name] = _with_unit(_numpy(values)[kept], column)
             table[column.name].info.description = column.meaning + UNITLESS.get(column.unit, "")
-        if any(wcs is not None for wcs in self.wcs):
+        if "pa_sky" not in self.unsaid and any(wcs is not None for wcs in self.wcs):
             column = Quantity("pa_sky", "deg", "major axis, east of north")
             table["pa_sky"] = _with_unit(self._on_sky()[kept], column)
             table["pa_sky"].info.description = column.meaning
@@ -211,7 +214,7 @@ class Isophotes:
             scale = self.pixel_scale.double() if length else 1.0
             for ending, source in (("", self.values), ("_err", self.errors)):
                 numbers = _numpy(source[:, k] * scale)
-                if ending and column.name in WITHOUT_ERRORS:
+                if (ending and column.name in WITHOUT_ERRORS) or column.name + ending in self.unsaid:
                     continue
                 table[column.name + ending] = _with_unit(numbers, own)
                 said = "one standard deviation: " if ending else ""
@@ -237,7 +240,7 @@ class Isophotes:
                 return value[chosen]
             return tuple(value[k] for k in chosen)
 
-        fixed = ("method", "columns")
+        fixed = ("method", "columns", "unsaid")
         fields = [f.name for f in dataclasses.fields(self) if f.name not in fixed]
         return dataclasses.replace(self, **{name: pick(getattr(self, name)) for name in fields})
 
@@ -248,7 +251,7 @@ class Isophotes:
         joined: dict[str, Any] = {}
         for field in dataclasses.fields(Isophotes):
             values = [getattr(part, field.name) for part in parts]
-            if field.name in ("method", "columns"):
+            if field.name in ("method", "columns", "unsaid"):
                 joined[field.name] = values[0]
             elif isinstance(values[0], Tensor):
                 ragged = values[0].ndim > 1 and field.name not in ("values", "errors")

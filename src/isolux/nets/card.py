@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+from collections.abc import Mapping
 from typing import Any
-
-import torch
 
 from isolux.batch import Batch
 from isolux.errors import InputError, unknown_name
+from isolux.types import PerGalaxy
 
-NETWORKS = ("polar", "pix2prof")
+NETWORKS = ("polar", "pix2prof", "masks", "starts")
 SAME = 0.02
 """Relative difference of pixel scales that are the same."""
+MARGIN = 1.25
+"""Factor by which a galaxy may lie outside a range of the training before it is remarked on."""
+RANGES = {
+    "psf_fwhm": "FWHM of the PSF in pixels (of the Gaussian of the same area)",
+    "radius": "half-light radius in pixels",
+    "brightness": "mean brightness inside the half-light radius over the noise of a pixel",
+    "noise": "noise of a pixel in the units of the weights",
+}
+"""Ranges that a card may have."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +50,8 @@ class Card:
         Factors of the brightness's and the growth's 68 % interval below and above the median, from validation.
     limits : tuple of str
         What it is not to be trusted with.
+    ranges : dict of str to (low, high)
+        Least and most that it has seen, of what :data:`RANGES` names.
     """
 
     network: str
@@ -54,10 +64,16 @@ class Card:
     bands: tuple[str, ...] = ()
     widths: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
     limits: tuple[str, ...] = ()
+    ranges: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.network not in NETWORKS:
             raise unknown_name("network", self.network, NETWORKS)
+        for name, pair in self.ranges.items():
+            if name not in RANGES:
+                raise unknown_name("range of a model card", name, RANGES)
+            if len(pair) != 2 or not pair[0] <= pair[1]:
+                raise InputError(f"range {name} of a model card", pair, "low <= high")
 
     def as_dict(self) -> dict[str, Any]:
         """For a file."""
@@ -80,30 +96,52 @@ class Card:
             raise InputError("a model card without the name of its network")
         tuples = ("pixel_scale", "bands", "widths", "limits")
         filled: dict[str, Any] = {k: tuple(v) if k in tuples else v for k, v in found.items()}
+        filled["ranges"] = {k: tuple(v) for k, v in found.get("ranges", {}).items()}
         return cls(**filled)
 
-    def refuse(self, batch: Batch, band: str | None = None) -> None:
+    def refuse(self, batch: Batch) -> None:
         """Compare with what it is to be used on.
 
         Raises
         ------
         InputError
-            For another pixel scale, zero point or band than it has seen, where that makes a difference.
+            If weights that read one survey's units are given stamps of unknown units: zero point 0 and pixel scale 1,
+            which stand for neither having been said.
         """
-        if self.bands and band is not None and band not in self.bands:
-            raise InputError(f"band for the weights of {self.network}", band, ", ".join(self.bands))
-        usable = batch.usable
-        if not bool(usable.any()):
+        if self.zero_point is None or not self.pixel_scale:
             return
-        scale = batch.pixel_scale[usable]
-        if self.pixel_scale:
-            low, high = min(self.pixel_scale) * (1 - SAME), max(self.pixel_scale) * (1 + SAME)
-            bad = scale[~((scale >= low) & (scale <= high))]
-            if len(bad):
-                allowed = " to ".join(f"{s:g}" for s in sorted(set(self.pixel_scale)))
-                raise InputError(f"pixel scale for the weights of {self.network}", float(bad[0]), allowed)
-        if self.zero_point is not None:
-            off = (batch.zero_point[usable] - self.zero_point).abs()
-            if float(torch.nan_to_num(off, nan=math.inf).max()) > 0.01:
-                wrong = float(batch.zero_point[usable][off.argmax()])
-                raise InputError(f"zero point for the weights of {self.network}", wrong, self.zero_point)
+        unknown = batch.usable & (batch.zero_point == 0) & (batch.pixel_scale == 1)
+        if bool(unknown.any()):
+            first = batch.id[int(unknown.long().argmax())]
+            raise InputError(
+                f"{self.network} reads images of zero point {self.zero_point:g} and {self._scales()} arcsec a pixel, "
+                f"and converts others: galaxy {first} has neither, give its zero point and pixel scale"
+            )
+
+    def remark(self, band: str | None) -> str:
+        """What is to be said of using it on a band; empty where nothing is."""
+        if band is None or not self.bands or band in self.bands:
+            return ""
+        return f"the weights of {self.network} were trained on {', '.join(self.bands)}, not on {band}"
+
+    def outside(self, found: Mapping[str, PerGalaxy]) -> list[list[str]]:
+        """Sentences a galaxy on what is beyond the ranges that training has seen.
+
+        Parameters
+        ----------
+        found : mapping of str to Tensor
+            (galaxy,): of what :data:`RANGES` names; NaN where it is not known.
+        """
+        count = max((len(values) for values in found.values()), default=0)
+        said: list[list[str]] = [[] for _ in range(count)]
+        for name, values in found.items():
+            if name not in self.ranges:
+                continue
+            low, high = self.ranges[name]
+            for own, value in zip(said, values.tolist(), strict=True):
+                if value < low / MARGIN or value > high * MARGIN:
+                    own.append(f"{RANGES[name]} is {value:.3g}, training saw {low:.3g} to {high:.3g}")
+        return said
+
+    def _scales(self) -> str:
+        return " to ".join(f"{s:g}" for s in sorted({min(self.pixel_scale), max(self.pixel_scale)}))

@@ -20,6 +20,10 @@ LARGEST = 256
 """Largest side in pixels; larger images are binned."""
 POINT = 1.001
 """Area below which a PSF is a point, which stands for none."""
+GAUSSIAN = math.sqrt(2 * math.log(2) / math.pi)
+"""FWHM of a Gaussian over the root of its area, 1 / sum P^2."""
+DIMMEST = 1e-6
+"""Least noise over the brightest pixel; images without noise have it."""
 APERTURES = (2.0, 4.0, 8.0)
 """Radii in pixels."""
 MOST_SHAPE = 0.85
@@ -62,7 +66,8 @@ class Frame:
         times = math.ceil(max(batch.shape) / LARGEST)
         binned = _binned(batch, times) if times > 1 else batch
         source = measure_source(binned)
-        unit, sky = source.noise.clamp_min(1e-30), source.sky
+        peak = (binned.image.double() - source.sky[:, None, None]).abs().amax((1, 2))
+        unit, sky = torch.maximum(source.noise, DIMMEST * peak).clamp_min(1e-30), source.sky
         good = (~binned.mask).float()
         image = ((binned.image.double() - sky[:, None, None]) / unit[:, None, None]).float()
         ellipticity = (1 - source.axis_ratio).clamp(0, MOST_SHAPE)

@@ -19,7 +19,13 @@ from torch import nn
 
 from isolux.errors import InputError
 from isolux.nets.resnet import LATENT, ResNet18
+from isolux.nets.swift import Halting, Units, folded
 from isolux.types import Images, PerGalaxy, Points, Tensor
+
+ENCODED = 8
+"""Images that are encoded together, as few as fit a cache."""
+FEWER = 0.875
+"""Share of galaxies that have not halted from which on the others are dropped."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,23 +119,35 @@ class Pix2Prof(nn.Module):
         length : Tensor
             (galaxy,): where the run of equal values begins that ended it; all steps where none did.
         """
-        config, count = self.config, len(images)
-        state = self._begin(images)
-        said = torch.zeros(count, 1, 1, dtype=state.dtype, device=state.device)
-        values: list[Tensor] = []
-        length = torch.full((count,), -1, device=state.device)
-        for step in range(config.most):
-            out, state = self.decoder(said, state)
-            said = self._say(out)
-            values.append(said[:, 0])
-            if step + 1 < config.window:
-                continue
-            still = torch.cat(values[-config.window :], 1).std(1, unbiased=False) <= config.spread
-            length = torch.where((length < 0) & still, step + 1 - config.window, length)
-            if bool((length >= 0).all()):
-                break
-        length = torch.where(length < 0, len(values), length)
-        return torch.cat(values, 1) + config.middle, length
+        config, count, device = self.config, len(images), images.device
+        state, units = self._encoded(images), Units(self.decoder)
+        said = torch.zeros(count, 1, dtype=state.dtype, device=device)
+        halting = Halting(count, config.window, config.spread, device)
+        rows, steps = torch.arange(count, device=device), 0
+        values = torch.zeros(count, config.most, dtype=state.dtype, device=device)
+        length = torch.full((count,), -1, device=device)
+        while steps < config.most and len(rows):
+            state = units.step(said, state)
+            said = self._say(state[-1][:, None])[:, 0]
+            values[rows, steps] = said[:, 0]
+            steps += 1
+            still = halting.add(said[:, 0]) & (length[rows] < 0)
+            length[rows] = torch.where(still, steps - config.window, length[rows])
+            going = length[rows] < 0
+            if int(going.sum()) <= FEWER * len(rows):
+                values[rows[~going], steps:] = said[~going]
+                state, said, rows = state[:, going], said[going], rows[going]
+                halting.select(going)
+        length = torch.where(length < 0, steps, length)
+        return values[:, :steps] + config.middle, length
+
+    def _encoded(self, images: Images) -> Tensor:
+        """The first state, with an encoder that is made for reading where nothing is learned."""
+        if self.training or not len(images):
+            return self._begin(images)
+        encoder = folded(self.encoder)
+        parts = [encoder(some) for some in images.split(ENCODED)]
+        return torch.cat(parts).expand(self.config.layers, -1, -1)
 
     def _begin(self, images: Images) -> Tensor:
         z = self.encoder(images)

@@ -23,6 +23,8 @@ from isolux.mock.presets import survey_named
 from isolux.mock.psfs import Moffat, Telescope, psf_model
 from isolux.mock.relief import relief
 from isolux.mock.surveys import Band
+from isolux.nets.card import Card
+from isolux.nets.frame import GAUSSIAN
 from isolux.nets.profile_labels import Labels, isophotal
 from isolux.profiles.exponential import HALF_LIGHT
 from isolux.psf_model import PsfModel
@@ -34,7 +36,8 @@ BRIGHTNESS = (0.4, 1000.0)
 """Range of the mean surface brightness inside the half-light radius, over the noise a pixel."""
 SMALLEST, LARGEST = 0.5, 0.2
 """Half-light radii: over the PSF's width, and over the stamp's side."""
-PSF_SIDE = 41
+PSF_SIDE, PSFS = 41, 32
+"""Side of PSFs in pixels; how many of them are drawn to see what range of widths there is."""
 ROUGH = 5.0
 """Discs of a smaller scale length in pixels have their arms drawn on a finer grid."""
 OFF = 3.0
@@ -165,6 +168,42 @@ def _truth(own: dict[str, np.ndarray], band: Band) -> Tensor:
     columns = [np.array([list(SHARES).index(k) for k in kind], float), -0.4 * math.log(10) * own["magnitude"]]
     columns += [c * alone for c in single] + [c * double for c in (share, *bulge, *disc)]
     return torch.as_tensor(np.stack(columns, 1)).float()
+
+
+def training_ranges(universe: Universe, units: bool = False) -> dict[str, tuple[float, float]]:
+    """Least and most of what galaxies of a universe have, for a card (:data:`isolux.nets.card.RANGES`).
+
+    Parameters
+    ----------
+    universe : Universe
+        What is drawn.
+    units : bool
+        Also the noise in image units, for weights that read these.
+    """
+    areas, noises = [], []
+    for name in universe.presets:
+        band = survey_named(name).bands[0]
+        for number in range(PSFS):
+            psf, kernel = _psf(band, universe.size, np.random.default_rng([universe.seed, number, 77]))
+            areas.append(1 / float(kernel.square().sum()))
+            noises.append(band.sky_sigma(psf, 0.0))
+    widths = [GAUSSIAN * math.sqrt(area) for area in areas]
+    found = {
+        "psf_fwhm": (min(widths), max(widths)),
+        "radius": (SMALLEST * math.sqrt(min(areas)), LARGEST * universe.size),
+        "brightness": BRIGHTNESS,
+    }
+    return found | ({"noise": (min(noises), max(noises))} if units else {})
+
+
+def with_ranges(card: Card) -> Card:
+    """A card with the ranges of what it says that its weights were trained on; as it is where that is a table."""
+    if "presets" not in card.data:
+        return card
+    known = {f.name for f in dataclasses.fields(Universe)}
+    given = {name: value for name, value in card.data.items() if name in known}
+    universe = Universe(**{**given, "presets": tuple(given["presets"])})
+    return dataclasses.replace(card, ranges=training_ranges(universe, card.zero_point is not None))
 
 
 def _psf(band: Band, size: int, rng: np.random.Generator) -> tuple[PsfModel, Tensor]:

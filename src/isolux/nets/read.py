@@ -1,42 +1,36 @@
 """Profiles read off images by a network, in the form that measured ones have.
 
-What a network says nothing of is NaN: harmonics. Where it finds no galaxy, the profile is empty.
+What a network says nothing of is NaN, and left out of tables. Where it finds no galaxy, the profile is empty.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Sequence
 
 import torch
 
 from isolux.batch import Batch
-from isolux.errors import InputError
-from isolux.isophotes.profiles import POGSON, Isophotes
+from isolux.errors import FitWarning, InputError
+from isolux.isophotes.profiles import Isophotes
 from isolux.isophotes.quality import ProfileFlag
+from isolux.nets.adapt import adapted, remarks
+from isolux.nets.answer import Answer, radius_of_flux, written
 from isolux.nets.card import Card
-from isolux.nets.frame import Frame, significance
+from isolux.nets.frame import GAUSSIAN, Frame, significance
 from isolux.nets.pix2prof import Pix2Prof, Pix2ProfConfig, scaled
 from isolux.nets.polar import ring_radii
 from isolux.nets.profile import PolarNet, Reading
-from isolux.result import Quantity
-from isolux.types import PerGalaxy, Points, Tensor
+from isolux.types import Points, Tensor
 
-AT_ONCE = 32
-"""Galaxies that are read at the same time."""
+AT_ONCE = {"polar": 32, "pix2prof": 128}
+PIXELS_AT_ONCE = 1 << 23
+"""Galaxies that are read at the same time at most, and their pixels."""
 MOST_RADII = 4096
-DETECTION = 7.0
-"""Signal-to-noise in some aperture below which Pix2Prof, which cannot say so, is not asked."""
-COLUMNS = (
-    Quantity("x", "pixel", "column of the isophotes' centre"),
-    Quantity("y", "pixel", "row of the isophotes' centre"),
-    Quantity("total_magnitude", "mag", "AB magnitude inside the last isophote"),
-    Quantity("total_flux", "flux", "flux inside the last isophote"),
-    Quantity("last_sma", "pixel", "semi-major axis of the last isophote"),
-    Quantity("r50", "pixel", "semi-major axis of half of that flux"),
-    Quantity("r90", "pixel", "semi-major axis of 90 % of that flux"),
-    Quantity("ellipticity", "", "of the last isophote"),
-    Quantity("position_angle", "deg", "of the last isophote, counter-clockwise from +y"),
-)
+DETECTION = {"polar": 4.0, "pix2prof": 7.0}
+"""Signal-to-noise in some aperture below which a network is not asked: far below what polar finds by itself; Pix2Prof,
+which cannot say that there is nothing, has that of isophotes."""
 
 
 def network_of(card: Card) -> PolarNet | Pix2Prof:
@@ -54,6 +48,7 @@ def read_profiles(
     step: float = 0.2,
     band: str | None = None,
     sma: Points | None = None,
+    levels: Sequence[float] = (),
 ) -> Isophotes:
     """Surface-brightness profiles of all galaxies of a batch.
 
@@ -64,62 +59,75 @@ def read_profiles(
     network : PolarNet or Pix2Prof
         With trained weights, in evaluation mode.
     card : Card
-        Of the weights.
+        Of the weights. Where they read one survey's units, images are converted to its zero point, which is exact, and
+        to its pixels, which a remark says.
     step : float
-        Arcsec between semi-major axes (polar; Pix2Prof has its own step).
+        Arcsec between semi-major axes. Pix2Prof says a value every 0.2; others are straight between these.
     band : str, optional
         The batch's, to be compared with the card.
     sma : Tensor, optional
-        (galaxy, radius): semi-major axes in pixels, in its place (polar).
+        (galaxy, radius): semi-major axes in pixels, in the place of ``step``.
+    levels : sequence of float
+        Surface brightnesses in mag/arcsec^2 whose radii are wanted.
 
     Returns
     -------
     Isophotes
         With ``method`` the network's name; errors are half of the 68 % interval. Of length zero where there is no
-        galaxy.
+        galaxy. Galaxies unlike those of the training are remarked on.
 
     Raises
     ------
     InputError
-        If the weights are not for such a batch, or the step is not positive.
+        If the weights read one survey's units and those of the batch are unknown, or the step is not positive.
+
+    Warns
+    -----
+    FitWarning
+        If the weights were trained on other bands.
     """
-    card.refuse(batch, band)
+    card.refuse(batch)
+    if said := card.remark(band):
+        warnings.warn(said, FitWarning, stacklevel=2)
     if not (math.isfinite(step) and step > 0):
         raise InputError("step of profiles in arcsec", step, "above 0")
-    if isinstance(network, Pix2Prof) and sma is not None:
-        raise InputError("semi-major axes: Pix2Prof has its own")
-    radii = _radii(batch, step) if sma is None else sma.double()
+    radii = _radii(batch, step) if sma is None else sma.to(batch.image.device, torch.float64)
+    count = max(1, min(AT_ONCE[card.network], PIXELS_AT_ONCE // (batch.shape[0] * batch.shape[1])))
     parts = []
     with torch.inference_mode():
-        for first in range(0, len(batch), AT_ONCE):
-            rows = list(range(first, min(first + AT_ONCE, len(batch))))
+        for first in range(0, len(batch), count):
+            rows = list(range(first, min(first + count, len(batch))))
             some = batch.select(rows)
-            if isinstance(network, Pix2Prof):
-                parts.append(_by_pix2prof(some, network))
-            else:
-                parts.append(_by_polar(some, network, card, radii[rows]))
+            found = (
+                _by_pix2prof(some, network, card, radii[rows])
+                if isinstance(network, Pix2Prof)
+                else _by_polar(some, network, card, radii[rows])
+            )
+            parts.append(written(some, card.network, found, levels))
     return Isophotes.concatenate(parts)
 
 
 def _radii(batch: Batch, step: float) -> Points:
+    """Semi-major axes (galaxy, radius) in pixels. A galaxy of odd pixels does not decide over all: its profile ends."""
     scale = batch.pixel_scale.double()
-    good = batch.usable & (scale > 0)
-    largest = float(scale[good].max()) if bool(good.any()) else 1.0
-    scale = torch.where(good, scale, largest)
-    count = 1 + math.ceil(0.5 * math.hypot(*batch.shape) * largest / step)
-    if count > MOST_RADII:
-        raise InputError("step of profiles in arcsec", step, f"{step * count / MOST_RADII:.3g} or more")
-    return torch.arange(max(count, 2), dtype=torch.float64) * (step / scale)[:, None]
+    good = batch.usable & (scale > 0) & torch.isfinite(scale)
+    scale = torch.where(good, scale, 1.0)
+    counts = torch.where(good, 1 + torch.ceil(0.5 * math.hypot(*batch.shape) * scale / step), 2.0)
+    if bool(good.any()) and not bool((counts[good] <= MOST_RADII).any()):
+        least = step * float(counts[good].min()) / MOST_RADII
+        raise InputError("step of profiles in arcsec", step, f"{least:.3g} or more")
+    count = max(2, int(counts.clamp_max(MOST_RADII).max()))
+    return torch.arange(count, dtype=torch.float64, device=scale.device) * (step / scale)[:, None]
 
 
-def _by_polar(batch: Batch, network: PolarNet, card: Card, sma: Points) -> Isophotes:
+def _by_polar(batch: Batch, network: PolarNet, card: Card, sma: Points) -> Answer:
     frame = Frame.of(batch)
     said: Reading = network(frame)[-1]
     times, unit = frame.binning, frame.unit[:, None]
-    rings = ring_radii().double() * times
+    rings = ring_radii(sma.device).double() * times
     length = (said.there > 0).long().cumprod(1).sum(1)
     end = rings[(length - 1).clamp_min(0)] + (times * 0.25)
-    widths = torch.tensor(card.widths, dtype=torch.float64)
+    widths = torch.tensor(card.widths, dtype=torch.float64, device=sma.device)
     # A binned pixel is the mean of its pixels: the brightness is a pixel's, the flux that of times^2 of them.
     light = torch.exp(at(rings, _widened(said.brightness.double(), widths[:2]), sma)) * unit[..., None]
     grown = torch.exp(at(rings, _widened(said.growth.double(), widths[2:]), sma))
@@ -127,31 +135,66 @@ def _by_polar(batch: Batch, network: PolarNet, card: Card, sma: Points) -> Isoph
     grown = grown * (sma > 0)[..., None]
     shape = at(rings, said.shape.double(), sma)
     spread = at(rings, torch.exp(said.shape_log_error.double())[..., None], sma)[..., 0]
-    inside = (sma <= end[:, None]) & (length > 0)[:, None] & batch.usable[:, None]
+    there = (length > 0) & batch.usable & (significance(frame) >= DETECTION["polar"])
+    inside = ((sma <= end[:, None]) & there[:, None]).sum(1)
     middle = 0.5 * (times - 1)
-    return written(
-        batch, "polar", said.x.double() * times + middle, said.y.double() * times + middle, sma, light, grown,
-        shape, spread, inside.sum(1),
-    )  # fmt: skip
+    x, y = said.x.double() * times + middle, said.y.double() * times + middle
+    found = Answer(x, y, sma, light, grown, shape, spread, inside, [], [])
+    flags, notes = _unlike(found, frame, card)
+    return Answer(x, y, sma, light, grown, shape, spread, inside, flags, notes)
 
 
-def _by_pix2prof(batch: Batch, network: Pix2Prof) -> Isophotes:
-    config = network.config
-    light = torch.where(batch.mask, 0.0, batch.image).float()
-    values, length = network.read(scaled(light, config))
-    values = values.double()
-    count = values.shape[1]
+def _unlike(said: Answer, frame: Frame, card: Card) -> tuple[list[ProfileFlag], list[list[str]]]:
+    """Remarks on galaxies beyond what the training has seen, in the pixels that the network looked at."""
+    last = (said.length - 1).clamp_min(0)[:, None]
+    flux = said.grown[..., 1].gather(1, last)[:, 0]
+    radius = radius_of_flux(said.sma, said.grown[..., 1], 0.5 * flux)
+    bent = said.shape.gather(1, last[..., None].expand(-1, -1, 2))[:, 0]
+    ratio = 1 - torch.linalg.vector_norm(bent, dim=1)
+    noise = frame.unit * frame.binning
+    mean = 0.5 * flux / (math.pi * ratio * radius**2) / noise
+    there = said.length > 0
+    found = {
+        "psf_fwhm": GAUSSIAN * torch.sqrt(frame.width.double()),
+        "radius": radius / frame.binning,
+        "brightness": mean * frame.binning,
+    }
+    notes = card.outside({name: torch.where(there, v, torch.nan) for name, v in found.items()})
+    return [ProfileFlag.UNLIKE if own else ProfileFlag(0) for own in notes], notes
+
+
+def _by_pix2prof(batch: Batch, network: Pix2Prof, card: Card, sma: Points) -> Answer:
+    config, frame = network.config, Frame.of(batch)
+    images = adapted(batch, card, config.size)
+    flags, notes = remarks(batch, frame, card, images, (config.low, config.high))
+    there = batch.usable & (significance(frame) >= DETECTION["pix2prof"])
+    chosen = torch.nonzero(there)[:, 0]
+    values = torch.full((len(batch), 1), torch.nan, dtype=torch.float64, device=sma.device)
+    length = torch.zeros(len(batch), dtype=torch.int64, device=sma.device)
+    if len(chosen):
+        own, length[chosen] = network.read(scaled(images[chosen], config))
+        values = values.expand(-1, own.shape[1]).clone()
+        values[chosen] = own.double()
     scale = batch.pixel_scale.double()[:, None]
-    sma = torch.arange(count, dtype=torch.float64) * config.step / scale
-    zero = batch.zero_point.double()[:, None]
-    intensity = 10 ** (-0.4 * (values - zero)) * scale**2
-    three = intensity[..., None].expand(-1, -1, 3)
-    nan = torch.full_like(three, torch.nan)
-    x, y = (torch.full_like(zero[:, 0], (n - 1) / 2) for n in (batch.shape[1], batch.shape[0]))
-    shape, spread = nan[..., :2], nan[..., 0]
-    there = significance(Frame.of(batch)) >= DETECTION
-    kept = torch.where(batch.usable & there, length, 0)
-    return written(batch, "pix2prof", x, y, sma, three, nan, shape, spread, kept)
+    place = sma * scale / config.step
+    number = torch.arange(values.shape[1], dtype=torch.float64, device=sma.device)
+    found = _straight(number, values, place)
+    intensity = 10 ** (-0.4 * (found - batch.zero_point.double()[:, None])) * scale**2
+    inside = (place <= (length - 1 + 1e-6)[:, None]).sum(1)
+    nan = torch.full_like(intensity, torch.nan)[..., None].expand(-1, -1, 3)
+    x, y = (
+        (torch.tensor(n, dtype=torch.float64, device=sma.device) - 1) / 2 for n in (batch.width, batch.height)
+    )
+    light = intensity[..., None].expand(-1, -1, 3)
+    return Answer(x, y, sma, light, nan, nan[..., :2], nan[..., 0], inside, flags, notes)
+
+
+def _straight(number: Tensor, values: Points, wanted: Points) -> Points:
+    """Values (galaxy, step) at places (galaxy, radius) among the steps; that of the last one beyond it."""
+    low = wanted.floor().clamp(0, len(number) - 1).long()
+    high = (low + 1).clamp_max(len(number) - 1)
+    share = (wanted - low).clamp(0, 1)
+    return values.gather(1, low) * (1 - share) + values.gather(1, high) * share
 
 
 def _widened(percentiles: Tensor, factors: Tensor) -> Tensor:
@@ -167,93 +210,3 @@ def at(rings: Tensor, values: Tensor, sma: Points) -> Tensor:
     share = ((wanted - own[place - 1]) / (own[place] - own[place - 1])).clamp(0, 1)[..., None]
     index = place[..., None].expand(-1, -1, values.shape[2])
     return values.gather(1, index - 1) * (1 - share) + values.gather(1, index) * share
-
-
-def written(
-    batch: Batch,
-    method: str,
-    x: PerGalaxy,
-    y: PerGalaxy,
-    sma: Points,
-    light: Tensor,
-    grown: Tensor,
-    shape: Tensor,
-    spread: Points,
-    length: Tensor,
-) -> Isophotes:
-    """A network's answer, brightness and growth as 16th, 50th and 84th percentile, as the common result."""
-    nan = torch.full_like(sma, torch.nan)
-    values, errors = _whole(batch, x, y, sma, grown, shape, length)
-    flags = [
-        ProfileFlag.UNUSABLE if not good else ProfileFlag.NO_GALAXY if not n else ProfileFlag(0)
-        for good, n in zip(batch.usable.tolist(), length.tolist(), strict=True)
-    ]
-    said = [
-        message or (status.message if not good else "")
-        for message, status, good in zip(batch.message, batch.status, batch.usable.tolist(), strict=True)
-    ]
-    return Isophotes(
-        id=batch.id,
-        method=method,
-        x=x,
-        y=y,
-        sma=sma,
-        intensity=light[..., 1],
-        error=0.5 * (light[..., 2] - light[..., 0]) if method == "polar" else nan,
-        low=light[..., 0],
-        high=light[..., 2],
-        shape=shape,
-        shape_error=spread,
-        harmonics=nan[..., None].expand(-1, -1, 4).clone(),
-        harmonics_error=nan,
-        growth=grown[..., 1],
-        growth_error=0.5 * (grown[..., 2] - grown[..., 0]),
-        pixels=nan,
-        good=nan,
-        quality=torch.zeros(sma.shape, dtype=torch.int64),
-        length=length,
-        columns=COLUMNS,
-        values=values,
-        errors=errors,
-        flags=tuple(flags),
-        message=tuple(said),
-        zero_point=batch.zero_point.double(),
-        pixel_scale=batch.pixel_scale.double(),
-        wcs=batch.wcs,
-    )
-
-
-def _whole(
-    batch: Batch, x: PerGalaxy, y: PerGalaxy, sma: Points, grown: Tensor, shape: Tensor, length: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Numbers of whole galaxies (galaxy, column) and their errors, NaN where there is no profile."""
-    last = (length - 1).clamp_min(0)[:, None]
-    flux = grown[..., 1].gather(1, last)[:, 0]
-    error = (0.5 * (grown[..., 2] - grown[..., 0])).gather(1, last)[:, 0]
-    bent = shape.gather(1, last[..., None].expand(-1, -1, 2))[:, 0]
-    positive = torch.where(flux > 0, flux, torch.nan)
-    found = {
-        "x": x, "y": y, "total_flux": flux, "last_sma": sma.gather(1, last)[:, 0],
-        "total_magnitude": batch.zero_point.double() - 2.5 * torch.log10(positive),
-        "r50": _radius(sma, grown[..., 1], 0.5 * flux), "r90": _radius(sma, grown[..., 1], 0.9 * flux),
-        "ellipticity": torch.linalg.vector_norm(bent, dim=1),
-        "position_angle": torch.rad2deg(0.5 * torch.atan2(bent[:, 1], bent[:, 0])),
-    }  # fmt: skip
-    wrong = {"total_flux": error, "total_magnitude": POGSON * error / positive}
-    nan = torch.full_like(flux, torch.nan)
-    there = (length > 0)[:, None]
-    table, errors = (
-        torch.where(there, torch.stack([given.get(c.name, nan) for c in COLUMNS], 1), torch.nan)
-        for given in (found, wrong)
-    )
-    return table, errors
-
-
-def _radius(sma: Points, grown: Points, flux: PerGalaxy) -> PerGalaxy:
-    """Where the curve of growth reaches a flux."""
-    reached = (grown >= flux[:, None]).long()
-    place = torch.where(reached.any(1), reached.argmax(1), grown.shape[1] - 1).clamp_min(1)[:, None]
-    before, after = (grown.gather(1, place - k)[:, 0] for k in (1, 0))
-    inner, outer = (sma.gather(1, place - k)[:, 0] for k in (1, 0))
-    share = ((flux - before) / (after - before).clamp_min(1e-30)).clamp(0, 1)
-    return torch.where(torch.isfinite(flux), inner + share * (outer - inner), torch.nan)
