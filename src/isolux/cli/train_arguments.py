@@ -1,4 +1,4 @@
-"""The options of ``isolux train profile``."""
+"""The options of ``isolux train``."""
 
 # ruff: noqa: RUF009  (an option is a dataclasses.field)
 
@@ -22,6 +22,17 @@ class ProfileLesson:
     labels: str | None = option("KIND", "true, or classical: what isophotes measure. Default true.")
     batch: int | None = option("N", "Galaxies a step. Default 64 (pix2prof: 16).")
     validation: int | None = option("N", "Galaxies of the fixed validation set. Default 256 (pix2prof: 64).")
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskArguments:
+    """What is learned by the mask network."""
+
+    panel: ClassVar[str] = "Data"
+    preset: str | None = option("NAMES", "Surveys, with commas. Default sdss,legacy,hsc,euclid.")
+    size: int | None = option("PIXELS", "Side of the galaxies' images; that of stamps at most. Default 192.")
+    batch: int | None = option("N", "Stamps a step. Default 16.")
+    validation: int | None = option("N", "Stamps of the fixed validation set. Default 128.")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ import typer
 
 from isolux.cli.base import INTERRUPTED, app
 from isolux.cli.declare import takes
-from isolux.cli.train_arguments import ProfileLesson, TableArguments, TrainArguments
+from isolux.cli.train_arguments import MaskArguments, ProfileLesson, TableArguments, TrainArguments
 
 TRAIN_PROFILE_HELP = """\
 Train a network that reads surface-brightness profiles off images.
@@ -17,6 +17,15 @@ Galaxies are drawn on the way, with bars, arms, clumps, neighbours, stars, sky a
 Ctrl-C or by force, it goes on from its last checkpoint in the folder when the same command is given again. The folder
 gets the weights with their card, a log of losses and scores, and a figure of them. With [b]--table[/b] the sequences to
 learn are a column of a Parquet file, beside a column of images: any array-to-sequence task.
+"""
+
+TRAIN_MASKS_HELP = """\
+Train the network that says which pixels are the galaxy's, and which are something else's.
+
+[b]isolux train masks --preset sdss,legacy,hsc,euclid --minutes 20 --out weights/[/b]
+
+Scenes are put together on the way, of layers whose light is known exactly: close pairs, satellites, neighbours at the
+edge, bright stars, cosmic rays. It goes on where it was ended, and writes what [b]isolux train profile[/b] does.
 """
 
 train_app = typer.Typer(
@@ -37,4 +46,14 @@ def profile(*, lesson: ProfileLesson, table: TableArguments, how: TrainArguments
     from isolux.cli.train_profile import train_profile
 
     if not train_profile(lesson, table, how):
+        raise typer.Exit(INTERRUPTED)
+
+
+@train_app.command(help=TRAIN_MASKS_HELP)
+@takes(lesson=MaskArguments, how=TrainArguments)
+def masks(*, lesson: MaskArguments, how: TrainArguments) -> None:
+    """Train the network that says which pixels are the galaxy's."""
+    from isolux.cli.train_masks import train_masks
+
+    if not train_masks(lesson, how):
         raise typer.Exit(INTERRUPTED)
