@@ -64,7 +64,7 @@ class Frame:
     def of(cls, batch: Batch) -> Frame:
         """From a batch, by :func:`isolux.source.measure_source`."""
         times = math.ceil(max(batch.shape) / LARGEST)
-        binned = _binned(batch, times) if times > 1 else batch
+        binned = in_bins(batch, times) if times > 1 else batch
         source = measure_source(binned)
         peak = (binned.image.double() - source.sky[:, None, None]).abs().amax((1, 2))
         unit, sky = torch.maximum(source.noise, DIMMEST * peak).clamp_min(1e-30), source.sky
@@ -101,7 +101,7 @@ def psf_area(batch: Batch) -> PerGalaxy:
     return torch.where(area > POINT, area, torch.nan).expand(count).clone()
 
 
-def _binned(batch: Batch, times: int) -> Batch:
+def in_bins(batch: Batch, times: int) -> Batch:
     """Means over the good pixels in squares; the rest at the upper and right edge is padded with masked pixels."""
     tall, wide = batch.shape
     pad = (0, -wide % times, 0, -tall % times)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import torch
-from torch.nn import functional
 
 from isolux.nets.mask_data import FOUND, OTHER, THIS, MaskExamples
-from isolux.nets.masks import Answer
+from isolux.nets.masks import Answer, peaks
 from isolux.types import Images, Tensor
 
 LEAST = 10
 """Pixels of masks that are compared."""
 NEAR = 2.0
 """Pixels by which a source that is found may be off."""
-CHANCE = 0.3
-"""Chance in the heat map from which on a peak is a source."""
 
 
 def mask_scores(answers: list[Answer], truths: list[MaskExamples]) -> dict[str, float]:
@@ -77,18 +74,6 @@ def contamination(
     lost = (own * inside * bad).sum((-2, -1)) / light.clamp_min(1e-6)
     there = light > LEAST
     return left.clamp_max(1.0)[there], lost[there]
-
-
-def peaks(heat: Images, chance: float = CHANCE) -> list[Tensor]:
-    """Local maxima (source, 3) of each heat map of logits: x, y and chance, the most certain first."""
-    maps = torch.sigmoid(heat)
-    top = (maps == functional.max_pool2d(maps[:, None], 3, 1, 1)[:, 0]) & (maps > chance)
-    found = []
-    for one, where in zip(maps, top, strict=True):
-        rows, columns = torch.nonzero(where, as_tuple=True)
-        some = torch.stack([columns.to(one.dtype), rows.to(one.dtype), one[rows, columns]], 1)
-        found.append(some[some[:, 2].argsort(descending=True, stable=True)])
-    return found
 
 
 def sources_found(heat: Images, truth: MaskExamples) -> tuple[Tensor, Tensor]:

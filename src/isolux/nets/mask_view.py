@@ -14,13 +14,15 @@ import torch
 from torch.nn import functional
 
 from isolux.batch import Batch
-from isolux.nets.frame import psf_area
+from isolux.nets.frame import DIMMEST, psf_area
 from isolux.source import sky_level
 from isolux.types import Images, PerGalaxy, Tensor
 
 SMOOTHINGS = (1.5, 5.0)
 """Sigmas in pixels."""
 INPUTS = 2 + len(SMOOTHINGS)
+LEAST = 96
+"""Side of the smallest images of the training."""
 STRETCH = 3.0
 """What asinh is divided by."""
 
@@ -46,14 +48,17 @@ class View:
         """From a batch; the PSF's area can be given for it."""
         sky, noise = sky_level(batch)
         good = (~batch.mask).float()
-        light = (batch.image.double() - sky[:, None, None]) / noise.clamp_min(1e-30)[:, None, None]
-        light = torch.nan_to_num(light.float(), posinf=0.0, neginf=0.0) * good
+        light = (batch.image.double() - sky[:, None, None]) * good
+        unit = torch.maximum(noise, DIMMEST * torch.nan_to_num(light).abs().amax((1, 2))).clamp_min(1e-30)
+        light = light / unit[:, None, None]
+        light = torch.nan_to_num(light.float(), posinf=0.0, neginf=0.0)
         return cls(light, good, psf_area(batch) if width is None else width)
 
     def padded(self, multiple: int) -> View:
-        """With bad pixels above and to the right, so that the sides can be divided."""
-        tall, wide = self.image.shape[1:]
-        room = (0, -wide % multiple, 0, -tall % multiple)
+        """With bad pixels above and to the right, so that sides are no less than :data:`LEAST` and can be divided."""
+        up, right = (max(LEAST - n, 0) for n in self.image.shape[1:])
+        tall, wide = self.image.shape[1] + up, self.image.shape[2] + right
+        room = (0, right + -wide % multiple, 0, up + -tall % multiple)
         if not any(room):
             return self
         return View(functional.pad(self.image, room), functional.pad(self.good, room), self.width)

@@ -21,6 +21,8 @@ FINE = 8
 """Channels at the image's own pixels."""
 RARE = -4.0
 """Logit of a source's centre to begin with."""
+CHANCE = 0.3
+"""Chance in the heat map from which on a peak is a source."""
 MOMENTUM = 0.01
 """Of the running mean and scatter of what training images look like."""
 
@@ -107,3 +109,15 @@ def _summary(features: list[Tensor], good: Images) -> Tensor:
 
 def _mean(features: Tensor, weight: Tensor) -> Tensor:
     return (features * weight).sum((2, 3)) / weight.sum((2, 3)).clamp_min(1e-3)
+
+
+def peaks(heat: Images, chance: float = CHANCE) -> list[Tensor]:
+    """Local maxima (source, 3) of each heat map of logits: x, y and chance, the most certain first."""
+    maps = torch.sigmoid(heat)
+    top = (maps == functional.max_pool2d(maps[:, None], 3, 1, 1)[:, 0]) & (maps > chance)
+    found = []
+    for one, where in zip(maps, top, strict=True):
+        rows, columns = torch.nonzero(where, as_tuple=True)
+        some = torch.stack([columns.to(one.dtype), rows.to(one.dtype), one[rows, columns]], 1)
+        found.append(some[some[:, 2].argsort(descending=True, stable=True)])
+    return found
