@@ -26,7 +26,7 @@ from isolux.retry import retry_round_ones
 from isolux.scene import Scene
 from isolux.solve import LevenbergMarquardt, Sampler, Solution
 from isolux.spikes import without_spikes
-from isolux.start import starting_values
+from isolux.start import Starts
 from isolux.status import Flag, Status
 from isolux.types import Tensor, Theta, Values
 from isolux.uncertainty import (
@@ -47,7 +47,7 @@ def fit(
     batch: Batch,
     scene: Scene,
     *,
-    start: Mapping[str, Any] | None = None,
+    start: Mapping[str, Any] | Starts | None = None,
     solver: Solver | None = None,
     loss: Loss | str = "chi2",
     priors: Sequence[Prior] = (),
@@ -66,9 +66,10 @@ def fit(
         Images with their noise, masks and PSFs.
     scene : Scene
         The model.
-    start : mapping or table, optional
+    start : mapping, table or Starts, optional
         Starting values, arrays (galaxy,) by full parameter name (``"disc.x"``) or by the names that
-        :class:`Column` settings refer to. What is not given is estimated from the image.
+        :class:`Column` settings refer to. What is not given is estimated from the image. Or all of them, as
+        :func:`isolux.nets.learned_starts` makes them.
     solver : LevenbergMarquardt or FirstOrder, optional
         Levenberg-Marquardt with its defaults if left out.
     loss : Loss or str
@@ -134,14 +135,17 @@ def _check(
 def problems_of(
     batch: Batch,
     scene: Scene,
-    start: Mapping[str, Any] | None,
+    start: Mapping[str, Any] | Starts | None,
     loss: Loss,
     priors: Sequence[Prior],
 ) -> tuple[ChiSquare, ChiSquare]:
     """What is to be minimised, and chi-square without priors at the same parameters."""
-    table = None if start is None else {name: start[name] for name in _names(start)}
-    seen = without_spikes(batch) if isinstance(loss, RobustLoss) else batch
-    values, estimated = starting_values(scene, seen, table)
+    if not isinstance(start, Starts):
+        given = None if start is None else {name: start[name] for name in _names(start)}
+        seen = without_spikes(batch) if isinstance(loss, RobustLoss) else batch
+        start = Starts.by_moments(scene, seen, given)
+    start.check(scene, batch)
+    values, estimated, table = start.values, start.estimated, start.table
     parameters = build_map(scene.parameters, values, flux_unit(batch))
     if parameters.n_free == 0:
         raise InputError("nothing to fit: every parameter of the scene is fixed or tied")

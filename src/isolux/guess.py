@@ -90,7 +90,7 @@ class Guesses:
         """The source's; the inner of two components is rounder."""
         ratio = self._source(name).axis_ratio
         for other, together in self._companions(name).items():
-            if name == self._in_order(name, other)[0]:
+            if name == in_order(self.scene, name, other)[0]:
                 ratio = torch.where(together, torch.sqrt(self._source(name).axis_ratio), ratio)
         return ratio
 
@@ -130,7 +130,7 @@ class Guesses:
 
     def _of_two(self, name: str, other: str) -> Match:
         """The component's part of the best two galaxies."""
-        inner, outer = self._in_order(name, other)
+        inner, outer = in_order(self.scene, name, other)
         growth = self._source(name).growth
         indices = []
         for part, usual in ((inner, INNER_INDEX), (outer, OUTER_INDEX)):
@@ -138,12 +138,6 @@ class Guesses:
             indices.append(torch.full_like(growth.axis_ratio, usual) if known is None else known)
         small, large = match_pair(growth, None if self._is_point(inner) else indices[0], indices[1])
         return small if name == inner else large
-
-    def _in_order(self, name: str, other: str) -> tuple[str, str]:
-        """Inner and outer of two components: by name, else the first of the scene is the inner one."""
-        first, second = (part for part in self.scene.components if part in (name, other))
-        inner = {part: _is_inner(part) or self._is_point(part) for part in (first, second)}
-        return (second, first) if inner[second] and not inner[first] else (first, second)
 
     def _is_point(self, name: str) -> bool:
         return isinstance(self.scene.components[name], PointProfile)
@@ -188,6 +182,15 @@ class Guesses:
                 if bool(near.any()):
                     found[other] = near
         return found
+
+
+def in_order(scene: Scene, name: str, other: str) -> tuple[str, str]:
+    """Inner and outer of two components: by name, else the first of the scene is the inner one."""
+    first, second = (part for part in scene.components if part in (name, other))
+    inner = {
+        part: _is_inner(part) or isinstance(scene.components[part], PointProfile) for part in (first, second)
+    }
+    return (second, first) if inner[second] and not inner[first] else (first, second)
 
 
 def _is_inner(name: str) -> bool:

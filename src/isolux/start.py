@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,54 @@ from isolux.errors import InputError, unknown_name
 from isolux.guess import Guesses
 from isolux.parameters import Column, Fixed, Free, Tied, given_number
 from isolux.scene import Scene
-from isolux.types import Tensor, Values
+from isolux.types import PerGalaxy, Tensor, Values
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Starts:
+    """Starting values of a scene on a batch that were made before the fit, for :func:`isolux.fit.fit`.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        The scene's.
+    values : Tensor
+        (galaxy, parameter): starting and fixed values.
+    estimated : tuple of bool
+        Which columns come from the images: these are moved inside their bounds, others have to be there.
+    table : mapping, optional
+        What was given, where priors may find columns.
+    spread : Tensor, optional
+        (galaxy, parameter): standard deviations of the estimates, of parameters that are fitted as logarithms those
+        of the natural logarithm; NaN where nothing is known of them.
+    learned : Tensor, optional
+        (galaxy,) of bool: where the estimates are a network's; elsewhere they are those of moments.
+    """
+
+    columns: tuple[str, ...]
+    values: Values
+    estimated: tuple[bool, ...]
+    table: Mapping[str, Any] | None = None
+    spread: Tensor | None = None
+    learned: PerGalaxy | None = None
+
+    @classmethod
+    def by_moments(cls, scene: Scene, batch: Batch, table: Mapping[str, Any] | None = None) -> Starts:
+        """Those of :func:`starting_values`."""
+        return cls(scene.columns, *starting_values(scene, batch, table), table)
+
+    def check(self, scene: Scene, batch: Batch) -> None:
+        """Compare with what is to be fitted.
+
+        Raises
+        ------
+        InputError
+            If they are those of another scene or of another number of galaxies.
+        """
+        if self.columns != scene.columns:
+            raise InputError("starting values of another scene: their columns are", ", ".join(self.columns))
+        if self.values.shape != (len(batch), len(self.columns)):
+            raise InputError("starting values of another batch: galaxies", len(self.values), len(batch))
 
 
 def starting_values(

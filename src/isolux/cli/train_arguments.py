@@ -36,6 +36,18 @@ class MaskArguments:
 
 
 @dataclasses.dataclass(frozen=True)
+class StartArguments:
+    """What is learned by the network of starting values."""
+
+    panel: ClassVar[str] = "Data and loss"
+    preset: str | None = option("NAMES", "Surveys, with commas. Default sdss,legacy,hsc,euclid.")
+    loss: str | None = option("KIND", "gaussian, mse or mse+chi2, through the renderer. Default gaussian.")
+    size: int | None = option("PIXELS", "Side of the stamps. Default 192.")
+    batch: int | None = option("N", "Galaxies a step. Default 64.")
+    validation: int | None = option("N", "Galaxies of the fixed validation set. Default 512.")
+
+
+@dataclasses.dataclass(frozen=True)
 class TableArguments:
     """A table of examples instead of drawn ones, for pix2prof."""
 
@@ -54,7 +66,7 @@ class TrainArguments:
     """How: fields of :class:`isolux.nets.train.TrainOptions`."""
 
     panel: ClassVar[str] = "Training"
-    steps: int | None = option("N", "Steps of the whole schedule. Default 20000 (pix2prof: 100000).")
+    steps: int | None = option("N", "Steps of the whole schedule. Default 20000 (pix2prof: 100000, starts: 12000).")
     minutes: float | None = option("M", "Stop after so long, to go on another time. Default: no limit.")
     rate: float | None = option("RATE", "Largest learning rate. Default 0.002 (pix2prof: 0.0002).")
     seed: int | None = option("N", "Of galaxies, weights and dropout. Default 0.")

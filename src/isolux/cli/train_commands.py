@@ -6,7 +6,13 @@ import typer
 
 from isolux.cli.base import INTERRUPTED, app
 from isolux.cli.declare import takes
-from isolux.cli.train_arguments import MaskArguments, ProfileLesson, TableArguments, TrainArguments
+from isolux.cli.train_arguments import (
+    MaskArguments,
+    ProfileLesson,
+    StartArguments,
+    TableArguments,
+    TrainArguments,
+)
 
 TRAIN_PROFILE_HELP = """\
 Train a network that reads surface-brightness profiles off images.
@@ -26,6 +32,16 @@ Train the network that says which pixels are the galaxy's, and which are somethi
 
 Scenes are put together on the way, of layers whose light is known exactly: close pairs, satellites, neighbours at the
 edge, bright stars, cosmic rays. It goes on where it was ended, and writes what [b]isolux train profile[/b] does.
+"""
+
+TRAIN_STARTS_HELP = """\
+Train the network that corrects the starting values of fits.
+
+[b]isolux train starts --loss gaussian --minutes 20 --out weights/[/b]
+
+It learns how far moments are off, of single Sérsic profiles and of bulges with discs, and how sure one can be. With
+[b]--loss mse+chi2[/b] the images of its answers are compared with the galaxies', too. It goes on where it was ended,
+and writes what [b]isolux train profile[/b] does.
 """
 
 train_app = typer.Typer(
@@ -56,4 +72,14 @@ def masks(*, lesson: MaskArguments, how: TrainArguments) -> None:
     from isolux.cli.train_masks import train_masks
 
     if not train_masks(lesson, how):
+        raise typer.Exit(INTERRUPTED)
+
+
+@train_app.command(help=TRAIN_STARTS_HELP)
+@takes(lesson=StartArguments, how=TrainArguments)
+def starts(*, lesson: StartArguments, how: TrainArguments) -> None:
+    """Train the network that corrects the starting values of fits."""
+    from isolux.cli.train_starts import train_starts
+
+    if not train_starts(lesson, how):
         raise typer.Exit(INTERRUPTED)
