@@ -134,7 +134,8 @@ def sequences(made: Mixed, config: Pix2ProfConfig) -> Sequences:
     held = torch.minimum(
         torch.arange(width).expand(len(batch), -1), (length - 1).clamp_max(width - 1)[:, None]
     )
-    image = batch.image * made.sigma.float()[:, None, None]
+    middle = [torch.roll(image, (cut, cut), (0, 1)) for image, cut in zip(batch.image, made.cut, strict=True)]
+    image = torch.stack(middle) * made.sigma.float()[:, None, None]
     found = Sequences(image, values.gather(1, held).float(), length.clamp_max(width))
     return found.select(torch.nonzero(inside > 0)[:, 0].tolist())
 

@@ -31,7 +31,7 @@ EMPTY, MASKED, NO_PSF, SMALLER = 0.1, 0.5, 0.15, 0.5
 """Shares of stamps without a galaxy, with masked neighbours, of an unknown PSF, and cut smaller."""
 CUT = (1 / 16, 5 / 16)
 """Range of what is cut off each side of the latter, over the side."""
-SMOOTHED, SMOOTHING = 0.25, (0.3, 0.9)
+SMOOTHED, SMOOTHING = 0.35, (0.3, 1.3)
 """Share of stamps whose noise is correlated, as resampled images have it, and the Gaussian's sigmas in pixels."""
 ALONE = 0.15
 """Least distance of the next light from the middle of stamps without a galaxy, over the side."""
@@ -53,6 +53,8 @@ class Mixed:
         (galaxy,) of bool: whether there is one.
     sigma : Tensor
         (galaxy,): the noise in the survey's image units.
+    cut : list of int
+        Rows and columns that each stamp has lost at each side; what is left begins at the first row and column.
     own, others : Tensor
         (galaxy, y, x): noise-free light of the galaxy, and of all else but the sky.
     places : Tensor
@@ -65,6 +67,7 @@ class Mixed:
     labels: Labels
     present: Tensor
     sigma: Tensor
+    cut: list[int]
     own: Images
     others: Images
     places: Tensor
@@ -111,7 +114,7 @@ def mixed(lots: list[Lot], universe: Universe, step: int, count: int) -> Mixed:
     if universe.labels == "classical":
         labels, present = classical_labels(batch, labels)
     own, others, places, truth = (torch.stack(columns[n]) for n in ("own", "others", "places", "truth"))
-    return Mixed(batch, labels, present, sigma, own, others, places, truth)
+    return Mixed(batch, labels, present, sigma, columns["cut"], own, others, places, truth)
 
 
 def _one(lot: Lot, rng: np.random.Generator) -> dict[str, object]:
@@ -126,16 +129,19 @@ def _one(lot: Lot, rng: np.random.Generator) -> dict[str, object]:
     mask = bright if rng.uniform() < MASKED else torch.zeros_like(bright)
     size = own.shape[0]
     labels = {f.name: getattr(lot.labels, f.name)[row] for f in dataclasses.fields(Labels)}
-    if rng.uniform() < SMALLER:
-        width = round(size * rng.uniform(*CUT))
-        mask = mask | _frame(size, width)
-        labels["known"] = labels["known"] & on_window(lot.labels.select(row), size, width)[0]
+    cut = round(size * rng.uniform(*CUT)) if rng.uniform() < SMALLER else 0
+    labels["known"] = labels["known"] & on_window(lot.labels.select(row), size, cut)[0]
     light = own + others
     image = light + _noise(size, rng) * torch.sqrt(1 + lot.grain * light) + _sky(size, rng)
     drawn = {"image": image, "mask": mask, "own": own, "others": others}
     drawn, labels, places, truth = _turned(drawn, labels, places, truth, turns, flip)
+    if cut:
+        drawn = {name: _cut(t, cut) for name, t in drawn.items()}
+        labels |= {name: labels[name] - cut for name in ("x", "y")}
+        places = places - cut
     return {
-        **labels, **drawn, "places": places, "truth": truth, "present": present, "psf": lot.psf, "sigma": lot.sigma,
+        **labels, **drawn, "places": places, "truth": truth, "present": present, "cut": cut,
+        "psf": lot.psf, "sigma": lot.sigma,
         "psf_known": bool(rng.uniform() >= NO_PSF), "zero_point": lot.band.zero_point,
         "pixel_scale": lot.band.pixel_scale,
     }  # fmt: skip
@@ -213,10 +219,10 @@ def _sky(size: int, rng: np.random.Generator) -> Images:
     return (level + across * axis[None] + along * axis[:, None]).float()
 
 
-def _frame(size: int, width: int) -> Tensor:
-    mask = torch.ones(size, size, dtype=torch.bool)
-    mask[width : size - width, width : size - width] = False
-    return mask
+def _cut(image: Tensor, width: int) -> Tensor:
+    """The image without its edges, at the first row and column; the rest is zero, or masked."""
+    kept = image[width:-width, width:-width]
+    return functional.pad(kept, (0, 2 * width, 0, 2 * width), value=image.dtype == torch.bool)
 
 
 def _turned(
@@ -258,8 +264,8 @@ def _batch(columns: dict[str, list[Any]], count: int) -> Batch:
         gain=ones * torch.nan,
         sky=ones * 0,
         read_noise=ones * 0,
-        height=(image.shape[1],) * count,
-        width=(image.shape[2],) * count,
+        height=tuple(image.shape[1] - 2 * cut for cut in columns["cut"]),
+        width=tuple(image.shape[2] - 2 * cut for cut in columns["cut"]),
         status=(Status.RUNNING,) * count,
         flags=(Flag(0),) * count,
         message=("",) * count,

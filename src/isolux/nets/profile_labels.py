@@ -21,11 +21,12 @@ from isolux.types import Images, PerGalaxy, Points, Tensor
 POINTS = 64
 """Points of an ellipse."""
 LEAST_PIXELS = 12
-"""Pixels of the smallest isophote whose shape is taken."""
+"""Pixels of the smallest isophote whose shape is taken, and of the smallest ring that is looked at by itself: faint
+galaxies have no pixel that is seen by itself, though the galaxy is."""
 POWER = 4.0
 """Squared signal-to-noise of a ring at which a profile ends, the paper's."""
 RING = 0.1
-"""Width of that ring over its semi-major axis; a pixel at least."""
+"""Width of that ring over its semi-major axis; a pixel at least, and :data:`LEAST_PIXELS` in all."""
 KERNEL = (0.06, 0.24, 0.4, 0.24, 0.06)
 
 
@@ -56,7 +57,7 @@ class Labels:
         """(galaxy, ring) of bool: the rings of the profile, none where no galaxy is present (galaxy,)."""
         radii = ring_radii(self.shape.device)
         around = 2 * math.pi * radii * torch.sqrt(1 - torch.linalg.vector_norm(self.shape, dim=-1))
-        number = (around * (RING * radii).clamp_min(1.0)).clamp_min(1.0)
+        number = (around * (RING * radii).clamp_min(1.0)).clamp_min(LEAST_PIXELS)
         power = torch.exp(2 * self.brightness) * number
         return ((power >= POWER) & present[:, None]).long().cumprod(1).bool()
 
