@@ -11,7 +11,7 @@ from isolux.cli.train_arguments import MaskArguments, TrainArguments
 from isolux.nets.card import Card
 from isolux.nets.mask_lesson import MaskLesson
 from isolux.nets.profile_data import Lots
-from isolux.nets.profile_draw import Universe
+from isolux.nets.profile_draw import Universe, training_ranges
 from isolux.nets.train import Row
 from isolux.types import Tensor
 
@@ -41,7 +41,8 @@ def train_masks(lesson: MaskArguments, how: TrainArguments) -> bool:
         taught = MaskLesson(universe, lots, count=count, validation=validation, seed=options.seed)
 
         def card(weights: dict[str, Tensor], training: dict[str, Any], scores: Row) -> Card:
-            return Card("masks", {}, data, training, scores, limits=LIMITS)
+            ranges = {"psf_fwhm": training_ranges(universe)["psf_fwhm"]}
+            return Card("masks", {}, data, training, scores, limits=LIMITS, ranges=ranges)
 
         course = Course("masks", taught, data, card)
         return follow(course, options, how.out or Path("weights"))

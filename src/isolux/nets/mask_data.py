@@ -34,6 +34,8 @@ LEVEL, GRADIENT = 0.1, 0.15
 """Standard deviations of what is left of the sky, over the noise."""
 NO_PSF, CUT = 0.2, 0.25
 """Shares of stamps of an unknown PSF, and of those of which a side is missing."""
+MOST_CUT = 0.42
+"""Part of the side that is cut at most; the smallest stamps are seen so."""
 OFF = 0.35
 """A place is off the source's centre by less than this part of the way to the next source."""
 ASKED = 2
@@ -175,8 +177,9 @@ def _sky(side: int, rng: np.random.Generator) -> Images:
 def _missing(side: int, rng: np.random.Generator) -> Tensor:
     """Pixels of a strip along one edge or more."""
     mask = torch.zeros(side, side, dtype=torch.bool)
+    most = int(MOST_CUT * side) if rng.uniform() < 0.3 else side // 4
     for cut in rng.choice(["low", "high", "left", "right"], int(rng.integers(1, 5)), replace=False):
-        n = int(rng.integers(1, side // 4))
+        n = int(rng.integers(1, most))
         rows = {"low": slice(0, n), "high": slice(side - n, side)}.get(cut, slice(None))
         columns = {"left": slice(0, n), "right": slice(side - n, side)}.get(cut, slice(None))
         mask[rows, columns] = True

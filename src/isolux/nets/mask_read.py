@@ -15,10 +15,10 @@ import torch
 from isolux.batch import Batch
 from isolux.errors import InputError
 from isolux.nets.card import Card
-from isolux.nets.frame import in_bins, psf_area
+from isolux.nets.frame import GAUSSIAN, in_bins, psf_area
 from isolux.nets.mask_data import OTHER, THIS
 from isolux.nets.mask_view import View
-from isolux.nets.masks import MaskNet, peaks
+from isolux.nets.masks import MaskNet, tops
 from isolux.nets.unet import MULTIPLE
 from isolux.types import Images, PerGalaxy, Tensor
 
@@ -72,6 +72,24 @@ class Masks:
     message: tuple[str, ...]
 
 
+def mask_network(tensors: dict[str, Tensor], card: Card) -> MaskNet:
+    """The network of weights and their card, as :func:`isolux.io.weights.read_weights` gives them; to be used.
+
+    Raises
+    ------
+    InputError
+        For weights of another network, or of another shape.
+    """
+    if card.network != "masks":
+        raise InputError("weights for masks: network", card.network, "masks")
+    network = MaskNet()
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise InputError(f"tensors do not fit the network on the card: {error}") from None
+    return network.eval()
+
+
 def find_masks(
     batch: Batch, network: MaskNet, card: Card, at: tuple[PerGalaxy, PerGalaxy] | None = None
 ) -> Masks:
@@ -86,46 +104,48 @@ def find_masks(
     card : Card
         Of the weights.
     at : tuple of Tensor, optional
-        x and y, each (galaxy,), in pixels: the source that is meant. Left out: the one nearest to the middle.
+        x and y, each (galaxy,), in pixels: the source that is meant. Left out, or NaN: the one nearest to the middle.
 
     Raises
     ------
     InputError
-        For places that are not one finite position a galaxy.
+        For places that are not one position a galaxy.
     """
-    if at is not None:
-        for values in at:
-            if values.shape != (len(batch),) or not bool(torch.isfinite(values).all()):
-                raise InputError("places for masks", tuple(values.shape), f"{len(batch)} finite positions")
+    nowhere = torch.full((len(batch), 2), torch.nan)
+    places = nowhere if at is None else torch.stack([torch.as_tensor(n) for n in at], 1)
+    if places.shape != nowhere.shape:
+        raise InputError("shape of places for masks", tuple(places.shape), tuple(nowhere.shape))
     times = math.ceil(max(batch.shape) / LARGEST)
-    seen = in_bins(batch, times) if times > 1 else batch
-    width = psf_area(batch) / times**2
-    places = None if at is None else (torch.stack(at, 1) - 0.5 * (times - 1)) / times
+    seen, width = (in_bins(batch, times) if times > 1 else batch), psf_area(batch)
+    places = ((places - 0.5 * (times - 1)) / times).to(batch.image.device, torch.float32)
     size = max(1, PIXELS_AT_ONCE // (seen.shape[0] * seen.shape[1]))
     parts = []
     with torch.inference_mode():
         for first in range(0, len(batch), size):
             rows = list(range(first, min(first + size, len(batch))))
             some = seen.select(rows)
-            view = View.of(some, width[rows])
-            parts.append(_some(some, view, network, None if places is None else places[rows]))
-    columns = {name: [part[name] for part in parts] for name in parts[0]}
-    said = tuple(text for part in columns.pop("message") for text in part)
-    found = {name: torch.cat(values) for name, values in columns.items()}
+            parts.append(_some(some, View.of(some, width[rows] / times**2), network, places[rows]))
+    said = [text for part in parts for text in part.pop("message")]
+    found = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    wide = card.outside({"psf_fwhm": GAUSSIAN * width.sqrt()})
+    said = ["; ".join(filter(None, [one, *more])) for one, more in zip(said, wide, strict=True)]
     return _written(batch, card, found, said, times)
 
 
-def _some(batch: Batch, view: View, network: MaskNet, at: Tensor | None) -> dict[str, Any]:
+def _some(batch: Batch, view: View, network: MaskNet, at: Tensor) -> dict[str, Any]:
     """Answers about a few stamps."""
     tall, wide = batch.shape
     view = view.padded(MULTIPLE)
     inputs = view.inputs()
     features = network.down(inputs, view.constants())
     said = [""] * len(batch)
-    if at is None:
+    unsaid = ~torch.isfinite(at).all(1)
+    if bool(unsaid.any()):
         heat = network.heat(features)[:, 0, :tall, :wide]
-        at, said = _nearest(heat, inputs[:, 1], batch)
-    logits, share = network.about(inputs, features, at[:, None].float())
+        nearest, texts = _nearest(heat, inputs[:, 1], batch)
+        at = torch.where(unsaid[:, None], nearest, at)
+        said = [text if own else "" for text, own in zip(texts, unsaid.tolist(), strict=True)]
+    logits, share = network.about(inputs, features, at[:, None])
     labels = logits[:, 0, :, :tall, :wide].argmax(1).to(torch.uint8)
     return {
         "labels": labels, "share": torch.sigmoid(share[:, 0, :tall, :wide]), "at": at.double(), "message": said,
@@ -136,8 +156,7 @@ def _some(batch: Batch, view: View, network: MaskNet, at: Tensor | None) -> dict
 def _nearest(heat: Images, light: Images, batch: Batch) -> tuple[Tensor, list[str]]:
     """Place (galaxy, 2) of the source nearest to the middle of each stamp, and what is to be said of it."""
     places, said = [], []
-    shown = [peaks(one[None])[0] for one in heat]
-    for k, (some, tall, wide) in enumerate(zip(shown, batch.height, batch.width, strict=True)):
+    for k, (some, tall, wide) in enumerate(zip(map(tops, heat), batch.height, batch.width, strict=True)):
         middle = torch.tensor([(wide - 1) / 2, (tall - 1) / 2], device=heat.device)
         far = torch.linalg.vector_norm(some[:, :2] - middle, dim=1)
         order = far.argsort(stable=True)
@@ -158,7 +177,7 @@ def _nearest(heat: Images, light: Images, batch: Batch) -> tuple[Tensor, list[st
     return torch.stack(places), said
 
 
-def _written(batch: Batch, card: Card, found: dict[str, Tensor], said: tuple[str, ...], times: int) -> Masks:
+def _written(batch: Batch, card: Card, found: dict[str, Tensor], said: list[str], times: int) -> Masks:
     """Answers about binned stamps, put into words and into the stamps' own pixels."""
     tall, wide = batch.shape
     maps = [found["labels"], found["share"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from isolux.nets.mask_data import FOUND, OTHER, THIS, MaskExamples
-from isolux.nets.masks import Answer, peaks
+from isolux.nets.masks import Answer, tops
 from isolux.types import Images, Tensor
 
 LEAST = 10
@@ -81,7 +81,7 @@ def sources_found(heat: Images, truth: MaskExamples) -> tuple[Tensor, Tensor]:
     hit, right = [], []
     inside = torch.tensor([heat.shape[2] - 1, heat.shape[1] - 1], device=heat.device)
     for some, places, strength, mask in zip(
-        peaks(heat), truth.places, truth.strength, truth.batch.mask, strict=True
+        map(tops, heat), truth.places, truth.strength, truth.batch.mask, strict=True
     ):
         there = ((places >= 0) & (places <= inside)).all(1) & (strength >= 0.5 * FOUND)
         places, strength = places[there], strength[there]

@@ -8,6 +8,7 @@ is the source's at that place. So a stamp's galaxy and every source of a field g
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import torch
 from torch import nn
@@ -111,13 +112,11 @@ def _mean(features: Tensor, weight: Tensor) -> Tensor:
     return (features * weight).sum((2, 3)) / weight.sum((2, 3)).clamp_min(1e-3)
 
 
-def peaks(heat: Images, chance: float = CHANCE) -> list[Tensor]:
-    """Local maxima (source, 3) of each heat map of logits: x, y and chance, the most certain first."""
-    maps = torch.sigmoid(heat)
-    top = (maps == functional.max_pool2d(maps[:, None], 3, 1, 1)[:, 0]) & (maps > chance)
-    found = []
-    for one, where in zip(maps, top, strict=True):
-        rows, columns = torch.nonzero(where, as_tuple=True)
-        some = torch.stack([columns.to(one.dtype), rows.to(one.dtype), one[rows, columns]], 1)
-        found.append(some[some[:, 2].argsort(descending=True, stable=True)])
-    return found
+def tops(heat: Tensor, chance: float = CHANCE) -> Tensor:
+    """The sources (source, 3) in one heat map of logits (y, x): x, y and chance, the most certain first."""
+    largest = functional.max_pool2d(heat[None], 3, 1, 1)[0]
+    above = heat > math.log(chance / (1 - chance))
+    rows, columns = torch.nonzero((heat == largest) & above, as_tuple=True)
+    values = heat[rows, columns]
+    some = torch.stack([columns.to(values.dtype), rows.to(values.dtype), torch.sigmoid(values)], 1)
+    return some[values.argsort(descending=True, stable=True)]
