@@ -83,9 +83,9 @@ def sources_found(heat: Images, truth: MaskExamples) -> tuple[Tensor, Tensor]:
     for some, places, strength, mask in zip(
         map(tops, heat), truth.places, truth.strength, truth.batch.mask, strict=True
     ):
-        there = ((places >= 0) & (places <= inside)).all(1) & (strength >= 0.5 * FOUND)
+        there = ((places >= -0.5) & (places < inside + 0.5)).all(1) & (strength >= 0.5 * FOUND)
         places, strength = places[there], strength[there]
-        column, row = places.round().long().unbind(1)
+        column, row = places.round().clamp_min(0).long().unbind(1)
         apart = torch.cdist(some[:, :2], places)
         able = (strength >= FOUND) & ~mask[row, column]
         near = torch.full((len(places) + 1,), torch.inf)[:-1] if not len(some) else apart.amin(0)

@@ -65,7 +65,8 @@ class View:
 
     def inputs(self) -> Tensor:
         """(image, INPUTS, y, x)."""
-        shown = [self.image, *(smoothed(self.image, self.good, sigma) for sigma in SMOOTHINGS)]
+        with torch.autocast(self.image.device.type, enabled=False):
+            shown = [self.image, *(smoothed(self.image, self.good, sigma) for sigma in SMOOTHINGS)]
         return torch.stack([*(torch.asinh(light) / STRETCH for light in shown), self.good], 1)
 
     def constants(self) -> Tensor:
