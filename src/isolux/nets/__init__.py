@@ -1,10 +1,14 @@
-"""Networks that read surface-brightness profiles off images, and how they are trained. See docs/networks.md.
+"""Networks that read surface-brightness profiles and masks off images, and how they are trained. See docs/networks.md.
 
-:func:`read_profiles` is the way in; :mod:`isolux.nets.profile` is the network, :mod:`isolux.nets.pix2prof` the
-published one, :mod:`isolux.nets.train` the loop that trains both.
+:func:`read_profiles` and :func:`find_masks` are the ways in; :mod:`isolux.nets.profile` is the network of profiles,
+:mod:`isolux.nets.pix2prof` the published one, :mod:`isolux.nets.masks` that of masks, :mod:`isolux.nets.train` the loop
+that trains all.
 """
 
 from isolux.nets.card import Card
+from isolux.nets.mask_fields import find_sources
+from isolux.nets.mask_read import Masks, find_masks, mask_network
+from isolux.nets.masks import MaskNet
 from isolux.nets.pix2prof import Pix2Prof, Pix2ProfConfig
 from isolux.nets.profile import PolarNet
 from isolux.nets.profile_draw import Universe
@@ -13,11 +17,16 @@ from isolux.nets.train import TrainOptions, train
 
 __all__ = [
     "Card",
+    "MaskNet",
+    "Masks",
     "Pix2Prof",
     "Pix2ProfConfig",
     "PolarNet",
     "TrainOptions",
     "Universe",
+    "find_masks",
+    "find_sources",
+    "mask_network",
     "read_profiles",
     "train",
 ]
