@@ -170,10 +170,9 @@ def sdss_text(found: dict[str, Found]) -> str:
         if "pix2prof" not in fast:
             fast = {c: s.pick(np.array([codes.readable(x) for x in s.samples])) for c, s in fast.items()}
         same = common(fast)
-        rows = [
-            [c, *scoring.main_row(s), *(scoring.paper_cells(s) if c != "Sersic" else "--")]
-            for c, s in same.items()
-        ]
+        # A fitted profile has no end, which the paper's score needs.
+        paper = {c: scoring.paper_cells(s) if c != "Sersic" else ["-", "-"] for c, s in same.items()}
+        rows = [[c, *scoring.main_row(s), *paper[c]] for c, s in same.items()]
         head = ["code", *scoring.HEAD, "as in the paper", "as in the paper, < 26.5"]
         parts.append(f"{TITLES[name]}:\n\n{scoring.table(head, rows)}")
         if "pix2prof" in some and "polar" in same:

@@ -7,7 +7,8 @@ empty    no galaxy (profile_networks_empty.py)
 
 The truth is the mean along the true isophotes of the galaxy alone, convolved and without noise, from 0.8 pixels to
 where the squared signal-to-noise of a ring a tenth of its radius wide falls below 4 (the rule by which the paper ends
-profiles), the brightness below 28.5 mag/arcsec^2, or half of the ring is beyond the edge. Images are kept in a folder, once drawn.
+profiles), the brightness below 28.5 mag/arcsec^2, or half of the ring is beyond the edge. Images are
+kept in a folder, once drawn.
 """
 
 import dataclasses

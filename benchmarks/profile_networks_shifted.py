@@ -11,7 +11,7 @@ import dataclasses
 import galsim
 import isophotes_mocks as mocks
 import numpy as np
-from profile_networks_sets import Sample, faintest, nearest_of, truth_on_grid
+from profile_networks_sets import Sample, faintest, nearest_of, truth_on_grid, width_of
 from scipy import ndimage
 
 PARAMS = galsim.GSParams(folding_threshold=5e-3, maximum_fft_size=8192)
@@ -72,7 +72,7 @@ def shifted_sample(number: int, rng: np.random.Generator, seed: int) -> Sample:
     kernel = seen.drawImage(nx=41, ny=41, scale=1.0, method="no_pixel").array
     return Sample(
         f"shifted-{seed}-{number:03d}", "shifted", camera.name, kind, image, sigma, mask, kernel / kernel.sum(),
-        float(psf.calculateFWHM()) if number % 3 == 0 else 3.0, camera.scale, camera.zero_point, noise,
+        width_of(kernel), camera.scale, camera.zero_point, noise,
         *map(float, centre), *at,
         nearest_of(places, *centre),
     )  # fmt: skip
