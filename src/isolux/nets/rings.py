@@ -75,16 +75,15 @@ class Rings:
         return dataclasses.replace(self, radii=sma, **found)
 
 
-def read_rings(batch: Batch, network: PolarNet) -> tuple[Rings, Frame]:
-    """The last pass's reading of all galaxies, and the frame that it was first read in."""
-    frame = Frame.of(batch)
+def read_rings(batch: Batch, network: PolarNet, frame: Frame) -> Rings:
+    """The last pass's reading of all galaxies of a batch, of which the frame is."""
     times = frame.binning
     middle = torch.full_like(frame.x, 0.5 * (times - 1))
     whole = _in_image(network(frame)[-1], frame, middle, middle)
     if times == 1:
-        return whole, frame
+        return whole
     near, left, low = _window(batch, frame, whole)
-    return _merged(whole, _in_image(network(near)[-1], near, left, low)), frame
+    return _merged(whole, _in_image(network(near)[-1], near, left, low))
 
 
 def _in_image(said: Reading, frame: Frame, left: PerGalaxy, low: PerGalaxy) -> Rings:
