@@ -6,8 +6,8 @@ inner and the outer of two on one source, and flat or sloping sky; all other sce
 the scene gives is kept, and an index that is given is told to the network.
 
 Nothing is taken on trust. Of each galaxy chi-square is computed with the network's values and with moments', one image
-each, and the better ones begin the fit; moments do so, too, where the network calls itself too uncertain, and where
-there is no PSF, since it has learned what galaxies are before one.
+each (:mod:`isolux.nets.start_choice`), and the better ones begin the fit; moments do so, too, where the network calls
+itself too uncertain, and where there is no PSF, since it has learned what galaxies are before one.
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ import torch
 
 from isolux.batch import Batch
 from isolux.errors import InputError
-from isolux.fit import problems_of
 from isolux.guess import SAME_PLACE, in_order
-from isolux.loss import SQUARED
 from isolux.nets.card import Card
+from isolux.nets.start_choice import least_chi2
 from isolux.nets.starts import PLACE, Said, Seen, StartNet
 from isolux.parameters import Tied
 from isolux.priors import GaussianPrior, LogNormalPrior, Prior
@@ -286,11 +285,5 @@ def _sure(said: Said, seen: Seen, parts: list[Component]) -> Tensor:
 
 def _better(batch: Batch, scene: Scene, moments: Starts, values: Values) -> Tensor:
     """Where (galaxy,) chi-square is lower with the values than with moments'."""
-    costs = []
-    rows = torch.arange(len(batch), device=values.device)
-    for own in (values, moments.values):
-        problem, _ = problems_of(batch, scene, dataclasses.replace(moments, values=own), SQUARED, ())
-        theta = problem.parameters.to_theta(problem.parameters.values)
-        with torch.no_grad():
-            costs.append(problem.cost(theta, rows))
-    return costs[0] < costs[1]
+    own = dataclasses.replace(moments, values=values)
+    return least_chi2(batch, scene, own) < least_chi2(batch, scene, moments)
