@@ -13,6 +13,8 @@ from isolux.nets.pix2prof import Pix2Prof, Pix2ProfConfig
 from isolux.nets.profile import PolarNet
 from isolux.nets.profile_draw import Universe
 from isolux.nets.read import read_profiles
+from isolux.nets.start_use import learned_starts, start_network, start_priors
+from isolux.nets.starts import StartNet
 from isolux.nets.train import TrainOptions, train
 
 __all__ = [
@@ -22,11 +24,15 @@ __all__ = [
     "Pix2Prof",
     "Pix2ProfConfig",
     "PolarNet",
+    "StartNet",
     "TrainOptions",
     "Universe",
     "find_masks",
     "find_sources",
+    "learned_starts",
     "mask_network",
     "read_profiles",
+    "start_network",
+    "start_priors",
     "train",
 ]
