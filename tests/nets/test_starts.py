@@ -8,10 +8,11 @@ import pytest
 import torch
 
 import isolux
-from isolux import Exponential, FlatSky, King, PointSource, Scene, Sersic, Tied
+from isolux import Column, Exponential, Fixed, FlatSky, King, PointSource, Scene, Sersic, Tied
 from isolux.batch import Batch
 from isolux.errors import InputError
 from isolux.nets import Card
+from isolux.nets.start_choice import least_chi2
 from isolux.nets.start_use import learned_starts, start_network, start_priors
 from isolux.nets.starts import NUMBERS, PLACE, SPREADS, Said, Seen, StartNet
 from isolux.simulate import Observation, mock_stamps
@@ -334,3 +335,32 @@ def test_weights_are_checked(stamps):
         one, other = (n(Seen.of(stamps[0])).spread for n in (made, StartNet().eval()))
     torch.testing.assert_close(one, 2 * other)
     assert one.shape == (N, len(NUMBERS))
+
+
+def test_the_least_chi2_is_that_of_a_fit_of_fluxes_and_sky(doubles):
+    """Levenberg-Marquardt with all else fixed finds the same."""
+    batch = doubles[0]
+    starts = Starts.by_moments(TWO, batch)
+    found = least_chi2(batch, TWO, starts, [starts.values])[0]
+    table = dict(zip(starts.columns, starts.values.T, strict=True))
+    held = {
+        part: {
+            short: Fixed(Column(f"{part}.{short}"))
+            for short in TWO.components[part].settings
+            if short not in ("magnitude", "boxiness")
+        }
+        for part in ("bulge", "disc")
+    }
+    for axis in ("x", "y"):
+        table[f"disc.{axis}"] = table[f"bulge.{axis}"]
+    scene = Scene(bulge=Sersic(**held["bulge"]), disc=Exponential(**held["disc"]), sky=FlatSky())
+    given = {
+        name: values
+        for name, values in table.items()
+        if not name.endswith(("boxiness", "magnitude", "level"))
+    }
+    fitted = isolux.fit(batch, scene, start=given, errors="none")
+    # 0.01 is the solver's tolerance; factors are bounded by 4.
+    inside = found <= fitted.chi2 + 1.0
+    assert bool((found >= fitted.chi2 - 0.05).all())
+    assert int(inside.sum()) >= N - 1

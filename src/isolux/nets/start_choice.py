@@ -12,7 +12,7 @@ import dataclasses
 import torch
 
 from isolux.batch import Batch
-from isolux.fit import problems_of
+from isolux.fit import moved_inside, problems_of
 from isolux.likelihood import ChiSquare
 from isolux.loss import SQUARED
 from isolux.profiles import FlatSky, PlaneSky
@@ -25,20 +25,28 @@ MOST = 4.0
 AMPLITUDES = ("magnitude", "flux", "intensity")
 
 
-def least_chi2(batch: Batch, scene: Scene, starts: Starts) -> PerGalaxy:
-    """Chi-square (galaxy,) of starting values with the estimated fluxes and sky as they suit best."""
+def least_chi2(batch: Batch, scene: Scene, starts: Starts, candidates: list[Values]) -> Tensor:
+    """Chi-square (candidate, galaxy) of starting values, with the estimated fluxes and sky as they suit best.
+
+    Candidates are values (galaxy, parameter) in the place of those of ``starts``.
+    """
     problem, _ = problems_of(batch, scene, starts, SQUARED, ())
-    values = problem.parameters.complete(problem.parameters.values)
     free, sky = _free(scene, starts)
-    maps = _maps(problem, values, sky)
-    fixed = [k for k in range(len(sky)) if k not in free]
-    data = problem.weighted_image.flatten(1) - maps[:, fixed].sum(1)
-    moving = maps[:, free]
-    products = torch.bmm(moving, moving.transpose(1, 2)).double()
-    right = torch.bmm(moving, data[:, :, None])[:, :, 0].double()
-    total = data.square().sum(1, dtype=torch.float64)
-    factors = _factors(products, right, torch.tensor([not sky[k] for k in free], device=values.device))
-    return total - 2 * (factors * right).sum(1) + (factors[:, None] @ products @ factors[:, :, None])[:, 0, 0]
+    lit = torch.tensor([not sky[k] for k in free], dtype=torch.bool, device=batch.image.device)
+    image = problem.weighted_image.flatten(1)
+    found = []
+    for values in candidates:
+        parameters = dataclasses.replace(problem.parameters, values=values)
+        inside = parameters.complete(moved_inside(parameters, starts.estimated))
+        maps = _maps(problem, inside, sky)
+        data = image - maps[:, [k for k in range(len(sky)) if k not in free]].sum(1)
+        moving = maps[:, free]
+        products = torch.bmm(moving, moving.transpose(1, 2)).double()
+        right = torch.bmm(moving, data[:, :, None])[:, :, 0].double()
+        factors = _factors(products, right, lit)
+        quadratic = (factors[:, None] @ products @ factors[:, :, None])[:, 0, 0]
+        found.append(data.square().sum(1, dtype=torch.float64) - 2 * (factors * right).sum(1) + quadratic)
+    return torch.stack(found)
 
 
 def _free(scene: Scene, starts: Starts) -> tuple[list[int], list[bool]]:

@@ -285,5 +285,5 @@ def _sure(said: Said, seen: Seen, parts: list[Component]) -> Tensor:
 
 def _better(batch: Batch, scene: Scene, moments: Starts, values: Values) -> Tensor:
     """Where (galaxy,) chi-square is lower with the values than with moments'."""
-    own = dataclasses.replace(moments, values=values)
-    return least_chi2(batch, scene, own) < least_chi2(batch, scene, moments)
+    own, theirs = least_chi2(batch, scene, moments, [values, moments.values])
+    return own < theirs
