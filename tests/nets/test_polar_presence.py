@@ -91,6 +91,11 @@ def test_off_the_middle_is_told_by_each_stamps_own_size():
     assert galaxy_present(batch, frame, frame.x + 9.5, frame.y).tolist() == [False, True]
 
 
+def test_in_small_stamps_some_pixels_off_the_middle_are_none():
+    images = disc(12, 11, 7.7, 3.4, 60.0, 1.5) + noise(5, 12, 11, 0.0, np.random.default_rng(10))
+    assert all(present(images))
+
+
 @pytest.mark.parametrize("kind", ["negative", "masked", "nan"])
 def test_nothing_to_see_is_no_galaxy(kind):
     rng = np.random.default_rng(8)

@@ -21,8 +21,8 @@ SURE = 5.0
 pixels, that of one in 500 is larger."""
 PLAIN = 30.0
 """Signal-to-noise by the pixels' noise that needs no more: where a galaxy fills its stamp, its light is the scatter."""
-OFF = 0.18
-"""Farthest that a galaxy's centre is from the middle, in shorter sides of the stamp."""
+OFF, OFF_PIXELS = 0.18, 4.0
+"""Farthest that a galaxy's centre is from the middle, in shorter sides of the stamp; or in pixels, if that is more."""
 BLOCKS = 6
 """Least number of blocks along a side to take a scatter from."""
 QUARTILE = 0.3186
@@ -35,7 +35,9 @@ def galaxy_present(batch: Batch, frame: Frame, x: PerGalaxy, y: PerGalaxy) -> Te
     seen = (signal / block_scatter(frame)).amax(1) > SURE
     height, width = (torch.tensor(n, dtype=x.dtype, device=x.device) for n in (batch.height, batch.width))
     away = torch.hypot(x - (width - 1) / 2, y - (height - 1) / 2)
-    return (seen | (signal.amax(1) > PLAIN)) & (away < OFF * torch.minimum(height, width))
+    return (seen | (signal.amax(1) > PLAIN)) & (
+        away < (OFF * torch.minimum(height, width)).clamp_min(OFF_PIXELS)
+    )
 
 
 def aperture_signals(frame: Frame) -> Tensor:
