@@ -202,7 +202,7 @@ def test_another_band_is_warned_of(network, stamps):
 @pytest.mark.parametrize(
     ("ranges", "said"),
     [
-        ({"psf_fwhm": (8.0, 9.0)}, "FWHM of the PSF"),
+        ({"psf_fwhm": (8.0, 9.0)}, "PSF's FWHM in pixels"),
         ({"radius": (200.0, 300.0)}, "half-light radius"),
         ({"brightness": (1e5, 1e6)}, "brightness"),
         ({"psf_fwhm": (0.1, 50.0), "radius": (0.1, 500.0), "brightness": (1e-9, 1e9)}, ""),

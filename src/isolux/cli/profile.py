@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import glob
-import os
+import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from isolux.batch import Batch
 from isolux.cli import console
-from isolux.cli.declare import number_or_text
-from isolux.cli.profile_arguments import IsophoteArguments, PlaneArguments, ProfileBands, ProfileOutput
-from isolux.errors import InputError, unknown_name
-from isolux.io.listing import list_stamps
+from isolux.cli.profile_arguments import (
+    IsophoteArguments,
+    NetworkArguments,
+    PlaneArguments,
+    ProfileBands,
+    ProfileOutput,
+)
+from isolux.cli.profile_methods import Found, Method, Read, method_of
+from isolux.cli.profile_stamps import Sample
 from isolux.io.profile_tables import ProfileWriter
-from isolux.io.source import StampFiles, StampSource
-from isolux.io.stamps import batch_of, load_stamps, shared_reader
-from isolux.io.stream import plan_batches
-from isolux.isophotes.colours import Colours, forced
-from isolux.isophotes.measure import measure_isophotes
-from isolux.isophotes.noise import sky_scatter
-from isolux.isophotes.options import IsophoteOptions
-from isolux.isophotes.profiles import Isophotes
 from isolux.isophotes.quality import PROFILE_MESSAGES, ProfileFlag
-from isolux.stamp import Stamp
-
-METHODS = ("isophotes",)
-MOST_PIXELS = 1 << 22
-"""Pixels of the stamps that are in memory together."""
-NOISE = ("sigma", "variance", "ivar", "gain")
 
 
 def profile_and_show(
@@ -44,6 +33,7 @@ def profile_and_show(
     planes: PlaneArguments,
     bands: ProfileBands,
     how: IsophoteArguments,
+    networks: NetworkArguments,
     output: ProfileOutput,
 ) -> bool:
     """Measure, write, draw, and say what was found; whether every galaxy has a profile.
@@ -53,168 +43,107 @@ def profile_and_show(
     InputError
         If the call cannot be meant.
     """
-    if method not in METHODS:
-        raise unknown_name("method", method, METHODS)
-    options = how.options()
-    sources = {bands.band_name or "first": _source(images, planes.fields())}
-    sources |= _other_bands(bands, planes)
-    first = next(iter(sources.values()))
-    files = {name: _chosen(source, images if source is first else ()) for name, source in sources.items()}
+    chosen = method_of(method, how, networks, planes, bands)
+    if isinstance(chosen, Read) and (said := chosen.card.remark(bands.band_name)):
+        console.note(f"Note: {said}.")
+    sample = Sample.of(images, planes, bands)
     folder = output.out or Path("profiles")
-    formats = [name.strip() for name in (output.figure_format or "png").split(",")]
-    most = 100 if output.figures is None else output.figures
-    seen: list[Any] = []
-    clock, drawn, measuring = time.perf_counter(), 0, 0.0
-    main = next(iter(files.values()))
+    setting = {**chosen.setting(), "stamps": _digest(sample)}
     with (
         console.Meter("galaxies") as meter,
-        ProfileWriter(folder, output.format or "fits", bool(output.overwrite)) as writer,
+        ProfileWriter(folder, output.format or "fits", bool(output.overwrite), setting) as writer,
     ):
-        for batches in _batches(sources, files):
-            begin = time.process_time()
-            found = _measured(batches, options)
-            measuring += time.process_time() - begin
-            writer.write(found.reference, found if len(found.bands) > 1 else None)
-            batch = next(iter(batches.values()))
-            drawn += _draw(batch, found, folder / "figures", formats, most - drawn)
-            seen.append((found.reference.summary(), found.reference.flags))
-            done = sum(len(table) for table, _ in seen)
-            failed = sum(int((table["n_radii"] == 0).sum()) for table, _ in seen)
-            meter.show(done, len(main), time.perf_counter() - clock, failed)
-    return _summary(seen, writer, folder, drawn, measuring)
+        seen, drawn, seconds = _run(chosen, sample, writer, _Drawing.of(output, folder), meter)
+    return _summary(seen, writer, folder, drawn, seconds)
 
 
-def _source(images: Sequence[str], fields: dict[str, Any]) -> StampSource:
-    """Where the stamps are; several names, as the shell makes of a pattern, become a pattern again."""
-    paths = [str(image) for image in images]
-    fields = {"pixel_scale": None, **fields}
-    if len(paths) == 1:
-        return StampSource(image=paths[0], **fields)
-    names = [os.path.basename(path) for path in paths]
-    folders = {os.path.dirname(path) for path in paths}
-    begin = _shared(names)
-    end = _shared([name[len(begin) :][::-1] for name in names])[::-1]
-    if len(folders) == 1:
-        pattern = os.path.join(folders.pop(), f"{glob.escape(begin)}*{glob.escape(end)}")
-        return StampSource(image=pattern, **fields)
-    return StampSource(image=list(paths), **fields)
+@dataclasses.dataclass
+class _Seen:
+    """Points and remarks of the galaxies that are done."""
+
+    lengths: list[int] = dataclasses.field(default_factory=list)
+    flags: list[int] = dataclasses.field(default_factory=list)
+
+    def add(self, table: Any) -> None:
+        """Take in rows of the galaxies' table."""
+        self.lengths += [int(n) for n in table["n_radii"]]
+        self.flags += [int(n) for n in table["profile_flags"]]
+
+    @property
+    def failed(self) -> int:
+        return self.lengths.count(0)
 
 
-def _shared(texts: Sequence[str]) -> str:
-    """What all texts begin with."""
-    short, long = min(texts), max(texts)
-    return short[: next((k for k, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))]
+@dataclasses.dataclass
+class _Drawing:
+    """Figures of the first so many galaxies."""
+
+    folder: Path
+    formats: list[str]
+    left: int
+    done: int = 0
+
+    @classmethod
+    def of(cls, output: ProfileOutput, folder: Path) -> _Drawing:
+        formats = [name.strip() for name in (output.figure_format or "png").split(",")]
+        return cls(folder / "figures", formats, 100 if output.figures is None else output.figures)
+
+    def draw(self, batch: Batch, found: Found) -> None:
+        if self.left <= 0:
+            return
+        from isolux.report.isophotes import save_isophote_figures
+
+        save_isophote_figures(batch, found.profiles, self.folder, self.formats, self.left, found.others)
+        self.skip(len(batch))
+
+    def skip(self, count: int) -> None:
+        """Count galaxies whose figures are there."""
+        now = max(0, min(count, self.left))
+        self.left, self.done = self.left - now, self.done + now
 
 
-def _chosen(source: StampSource, images: Sequence[str]) -> list[StampFiles]:
-    """The stamps of a source; only those that were named where several were."""
-    files = list_stamps(source)
-    if len(images) < 2:
-        return files
-    wanted = {os.path.normpath(image) for image in images}
-    return [f for f in files if os.path.normpath(str(f.planes[0])) in wanted]
+def _run(
+    method: Method, sample: Sample, writer: ProfileWriter, drawing: _Drawing, meter: console.Meter
+) -> tuple[_Seen, int, float]:
+    """All batches that are not done yet: galaxies, figures drawn, seconds of measuring."""
+    seen, clock, measuring, here = _Seen(), time.perf_counter(), 0.0, 0
+    if (before := writer.before()) is not None:
+        seen.add(before)
+        console.note(f"Going on after {len(before)} of {len(sample)} galaxies, which are done.")
+    if writer.closing:
+        return seen, min(len(sample), drawing.left), 0.0
+    for size, batches in sample.batches(writer.done):
+        if not batches:
+            drawing.skip(size)
+            continue
+        begin = time.process_time()
+        found = method.measure(batches)
+        measuring += time.process_time() - begin
+        # A batch counts as done when its rows are written: then its figures are there too.
+        drawing.draw(next(iter(batches.values())), found)
+        writer.write(found.profiles, found.colours)
+        seen.add(found.profiles.summary())
+        here += size
+        meter.show(len(seen.lengths), len(sample), time.perf_counter() - clock, seen.failed, here)
+    return seen, drawing.done, measuring / max(here, 1)
 
 
-def _other_bands(bands: ProfileBands, planes: PlaneArguments) -> dict[str, StampSource]:
-    zero, sigma = (_by_name(texts) for texts in (bands.band_zero_point, bands.band_sigma))
-    found = {}
-    for name, pattern in _by_name(bands.band).items():
-        fields = {k: v for k, v in planes.fields().items() if k not in NOISE}
-        if name in sigma:
-            fields["sigma"] = number_or_text(sigma[name])
-        if name in zero:
-            fields["zero_point"] = number_or_text(zero[name])
-        found[name] = StampSource(image=pattern, **{"pixel_scale": None, **fields})
-    for name in (*zero, *sigma):
-        if name not in found:
-            raise unknown_name("band", name, found)
-    return found
-
-
-def _by_name(texts: Sequence[str] | None) -> dict[str, str]:
-    found = {}
-    for text in texts or ():
-        name, sign, value = text.partition("=")
-        if not sign or not name or not value:
-            raise InputError("a band is given as NAME=PATTERN", text)
-        found[name] = value
-    return found
-
-
-def _batches(
-    sources: dict[str, StampSource], files: dict[str, list[StampFiles]]
-) -> Iterator[dict[str, Batch]]:
-    """Batches of the same galaxies in each band."""
-    first = next(iter(sources))
-    others = {name: {f.id: f for f in listed} for name, listed in files.items() if name != first}
-    read = shared_reader()
-    for members, size in plan_batches(files[first], lambda size: max(1, MOST_PIXELS // (size[0] * size[1]))):
-        made = {first: _loaded(members, sources[first], read, size)}
-        for name, known in others.items():
-            missing = f"no image in band {name}"
-            same = [
-                known.get(f.id) or StampFiles(f.id, (None,) * 8, (None,) * 5, None, missing) for f in members
+def _digest(sample: Sample) -> str:
+    """Which stamps, of which files, and how they are read."""
+    digest = hashlib.sha256()
+    for name, source in sample.sources.items():
+        digest.update(f"{name} {source}\n".encode())
+        for files in sample.files[name]:
+            planes = [
+                p if isinstance(p, str | float | int | None) else type(p).__name__ for p in files.planes
             ]
-            made[name] = _loaded(same, sources[name], read, None)
-        yield made
+            digest.update(f"{files.id} {planes} {files.numbers}\n".encode())
+    return digest.hexdigest()
 
 
-def _loaded(files: Sequence[StampFiles], source: StampSource, read: Any, size: Any) -> Batch:
-    """A batch; stamps whose noise nobody said have that of their sky."""
-    stamps = [_with_noise(stamp, source) for stamp in load_stamps(files, read)]
-    return batch_of(stamps, source, dtype=torch.float32, size=size)
-
-
-def _with_noise(stamp: Stamp, source: StampSource) -> Stamp:
-    given = any(getattr(stamp, name) is not None for name in NOISE)
-    if given or stamp.image is None or np.ndim(stamp.image) != 2:
-        return stamp
-    masked = None if stamp.mask is None or np.shape(stamp.mask) != np.shape(stamp.image) else stamp.mask != 0
-    return dataclasses.replace(stamp, sigma=sky_scatter(np.asarray(stamp.image, float), masked))
-
-
-def _measured(batches: dict[str, Batch], options: IsophoteOptions) -> Colours:
-    names = list(batches)
-    first = _safely(batches[names[0]], options)
-    return Colours({names[0]: first} | {name: forced(first, batches[name], options) for name in names[1:]})
-
-
-def _safely(batch: Batch, options: IsophoteOptions) -> Isophotes:
-    """Profiles of a batch; what is unexpected in one galaxy costs no other its profile."""
-    try:
-        return measure_isophotes(batch, options)
-    except InputError:
-        raise
-    except Exception as error:
-        if len(batch) == 1:
-            return _blank(batch, options, f"galaxy {batch.id[0]}: {type(error).__name__}: {error}")
-    half = len(batch) // 2
-    parts = (batch.select(range(half)), batch.select(range(half, len(batch))))
-    return Isophotes.concatenate([_safely(part, options) for part in parts])
-
-
-def _blank(batch: Batch, options: IsophoteOptions, what: str) -> Isophotes:
-    from isolux.status import Status
-
-    mask, zero, one = torch.ones_like(batch.mask), torch.zeros_like(batch.image), torch.ones_like(batch.sigma)
-    bad = dataclasses.replace(
-        batch, image=zero, sigma=one, mask=mask, psf=None, status=(Status.FAILED,), message=(what,)
-    )
-    return measure_isophotes(bad, options)
-
-
-def _draw(batch: Batch, found: Colours, folder: Path, formats: list[str], most: int) -> int:
-    if most <= 0:
-        return 0
-    from isolux.report.isophotes import save_isophote_figures
-
-    others = {name: profile for name, profile in found.bands.items() if profile is not found.reference}
-    return len(save_isophote_figures(batch, found.reference, folder, formats, most, others)) // len(formats)
-
-
-def _summary(seen: list[Any], writer: ProfileWriter, folder: Path, drawn: int, seconds: float) -> bool:
-    flags = [flag for _, own in seen for flag in own]
-    lengths = np.concatenate([np.asarray(table["n_radii"]) for table, _ in seen])
+def _summary(seen: _Seen, writer: ProfileWriter, folder: Path, drawn: int, seconds: float) -> bool:
+    lengths = np.array(seen.lengths)
+    flags = [ProfileFlag(code) for code in seen.flags]
     counts = Counter(str(flag.name) for own in flags for flag in ProfileFlag if flag in own)
     good = int((lengths > 0).sum())
     console.OUT.print(f"[bold]{good} of {len(lengths)} galaxies have a profile[/bold]")
@@ -223,12 +152,7 @@ def _summary(seen: list[Any], writer: ProfileWriter, folder: Path, drawn: int, s
         texts = {str(f.name): PROFILE_MESSAGES[f] for f in ProfileFlag}
         console.print_table("Remarks on them", console.count_rows(counts, texts), right=[0])
     rows = [("median number of radii", f"{np.median(lengths[lengths > 0]):.0f}")] if good else []
-    rows += [
-        (
-            "time to measure",
-            f"{console.duration(seconds)}, {1e3 * seconds / max(len(lengths), 1):.3g} ms a galaxy",
-        )
-    ]
+    rows += [("time to measure", f"{1e3 * seconds:.3g} ms a galaxy")] if seconds else []
     rows += [("radii", str(writer.profiles)), ("galaxies", str(writer.galaxies))]
     rows += [("colours", str(writer.colours))] if writer.colours.exists() else []
     rows += [("figures", str(folder / "figures"))] if drawn else []

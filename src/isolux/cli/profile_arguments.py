@@ -27,6 +27,7 @@ class PlaneArguments:
     segmentation: str | None = option(
         "PATTERN", "Segmentation maps: bad are all labels but 0 and the one at the centre."
     )
+    psf: str | None = option("PATTERN", "PSF of each stamp, at its pixels; polar looks at how wide it is.")
     zero_point: str | None = option("MAG", "AB magnitude of one image unit (number or keyword). Default 0.")
     pixel_scale: str | None = option(
         "ARCSEC", "Arcsec a pixel (number or keyword). Default: from the WCS, or 1."
@@ -75,10 +76,15 @@ class IsophoteArguments:
     keep_neighbours: bool | None = option(None, "Mask no pixels but those of the masks.", "--keep-neighbours")
     place: str | None = option(
         "PLACE",
-        "Where the galaxy is: brightest (near the middle) or middle (of the stamp). Default brightest.",
+        "Where the galaxy is: brightest (near the middle), middle (of the stamp), or auto: brightest unless the "
+        "middle has a source of its own. Default auto.",
     )
     sky_level: float | None = option("LEVEL", "Sky in image units a pixel. Default: measured.")
     sky_error: float | None = option("ERROR", "Of that level. Default 0.")
+    ending: str | None = option(
+        "KIND", "Noise where the profile ends: error, or scatter within the window. Default error."
+    )
+    window: int | None = option("N", "Steps that are looked at for where the profile ends. Default 40.")
     power: float | None = option("P", "Squared signal-to-noise at which the profile ends. Default 4.")
     faintest: float | None = option("MU", "Instead: surface brightness at which the profile ends.")
     levels: list[float] | None = option("MU", "An isophote whose radius is wanted; may be repeated.")
@@ -101,6 +107,16 @@ class IsophoteArguments:
 
 
 @dataclasses.dataclass(frozen=True)
+class NetworkArguments:
+    """What reads the images where no isophotes are fitted."""
+
+    panel: ClassVar[str] = "Networks (of the options above they take --step and --levels)"
+    weights: Path | None = option(
+        "FILE", "Your own weights, from isolux train profile. Default: those that come with Isolux."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class ProfileOutput:
     """What is written."""
 
@@ -109,4 +125,6 @@ class ProfileOutput:
     format: str | None = option("KIND", "Of the tables: fits, parquet, ecsv, csv or hdf5. Default fits.")
     figures: int | None = option("N", "Draw the first N galaxies. Default 100.")
     figure_format: str | None = option("NAMES", "png, pdf, svg, or several with commas. Default png.")
-    overwrite: bool | None = option(None, "Replace tables that are there.", "--overwrite")
+    overwrite: bool | None = option(
+        None, "Replace tables, and an unfinished run, that are there.", "--overwrite"
+    )

@@ -117,17 +117,18 @@ def read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _groups(tensors: Mapping[str, Tensor], largest: int) -> list[list[str]]:
-    """Names that go into a file together, in order."""
-    groups: list[list[str]] = [[]]
-    room = largest
-    for name, tensor in tensors.items():
-        size = tensor.numel() * tensor.element_size()
-        if size > room and groups[-1]:
+    """Names that go into a file together: the largest tensors first, each into the first file that has room."""
+    sizes = {name: tensor.numel() * tensor.element_size() for name, tensor in tensors.items()}
+    groups: list[list[str]] = []
+    room: list[int] = []
+    for name in sorted(sizes, key=lambda name: -sizes[name]):
+        place = next((k for k, left in enumerate(room) if sizes[name] <= left), len(groups))
+        if place == len(groups):
             groups.append([])
-            room = largest
-        groups[-1].append(name)
-        room -= size
-    return groups
+            room.append(largest)
+        groups[place].append(name)
+        room[place] -= sizes[name]
+    return groups or [[]]
 
 
 def _numbered(path: Path, number: int, count: int) -> Path:

@@ -46,6 +46,7 @@ class ProfileFlag(IntFlag):
     HELD = 512
     RESAMPLED = 1024
     UNLIKE = 2048
+    ENDED = 4096
 
     @property
     def messages(self) -> list[str]:
@@ -64,6 +65,7 @@ PROFILE_MESSAGES: dict[ProfileFlag, str] = {
     ProfileFlag.COMPANION: "a source of comparable brightness was masked: the galaxy may be blended",
     ProfileFlag.NEGATIVE: "the flux inside the last isophote is not positive",
     ProfileFlag.HELD: "too faint for a shape: all isophotes have that of the moments",
-    ProfileFlag.RESAMPLED: "the image was resampled to the pixels of the network's training",
-    ProfileFlag.UNLIKE: "unlike what the network was trained on: the profile may be off by more than its errors",
+    ProfileFlag.RESAMPLED: "resampled to the pixels of the network's training",
+    ProfileFlag.UNLIKE: "unlike the network's training: it may be off by more than its errors",
+    ProfileFlag.ENDED: "the rule of where profiles end leaves no point of this one",
 }

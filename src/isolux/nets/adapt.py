@@ -128,16 +128,16 @@ def remarks(
     for k, own in enumerate(notes):
         if abs(float(sky[k])) > SKY:
             own.append(
-                f"the sky is {float(frame.sky[k]):.3g} of {float(frame.unit[k] * binning):.3g} noise, not 0"
+                f"sky {float(sky[k]):.2g} times the noise, in training 0"
             )
         if float(off[k]) > OFF:
-            own.append(f"the galaxy is {float(off[k]):.0f} pixels off the middle, training saw {OFF:.0f}")
+            own.append(f"{float(off[k]):.0f} pixels off the middle, in training up to {OFF:.0f}")
         if float(share[k]) > 0.5:
-            own.append(f"{float(share[k]):.0%} of the pixels are not between {range_[0]:g} and {range_[1]:g}")
+            own.append(f"{float(share[k]):.0%} of the pixels not between {range_[0]:g} and {range_[1]:g}")
         flags[k] = ProfileFlag.UNLIKE if own else ProfileFlag(0)
         if float(ratio[k]) != 1.0:
             flags[k] |= ProfileFlag.RESAMPLED
             own.append(
-                f"pixels of {float(batch.pixel_scale[k]):.3g} arcsec were made {card.pixel_scale[0]:.3g}"
+                f"pixels of {float(batch.pixel_scale[k]):.3g} made {card.pixel_scale[0]:.3g} arcsec"
             )
     return flags, notes

@@ -16,18 +16,8 @@ from isolux.types import PerGalaxy, Points, Tensor
 
 D25 = 25.0
 UNSAID = (
-    "a3",
-    "b3",
-    "a4",
-    "b4",
-    "b4_err",
-    "n_pixels",
-    "good_share",
-    "quality",
-    "r50_err",
-    "r90_err",
-    "d25_err",
-)
+    "a3", "b3", "a4", "b4", "b4_err", "n_pixels", "good_share", "quality", "sky_err", "x_err", "y_err", "r50_err", "r90_err", "d25_err",
+)  # fmt: skip
 """Columns of tables that no network fills."""
 POINTS_ALONE = (
     "surface_brightness_err", "intensity_err", "intensity_low", "intensity_high", "growth", "growth_err",
@@ -36,7 +26,7 @@ POINTS_ALONE = (
 """Those that a network which says nothing but the brightness leaves empty too."""
 OF_GROWTH = ("total_magnitude", "total_flux", "r50", "r90")
 OF_SHAPE = ("ellipticity", "position_angle")
-NO_ERROR = ("ellipticity", "position_angle")
+NO_ERROR = ("x", "y", "ellipticity", "position_angle")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,6 +47,8 @@ class Answer:
         (galaxy, radius, 2) and (galaxy, radius): shape and its error; NaN where the network does not say them.
     length : Tensor
         (galaxy,), integer.
+    sky : Tensor
+        (galaxy,): level that was taken off, image units a pixel.
     flags : list of ProfileFlag
         Remarks on each.
     notes : list of list of str
@@ -71,6 +63,7 @@ class Answer:
     shape: Tensor
     spread: Points
     length: Tensor
+    sky: PerGalaxy
     flags: list[ProfileFlag]
     notes: list[list[str]]
 
@@ -133,6 +126,7 @@ def _columns(levels: Sequence[float], alone: bool) -> tuple[Quantity, ...]:
     known = (
         Quantity("x", "pixel", "column of the isophotes' centre"),
         Quantity("y", "pixel", "row of the isophotes' centre"),
+        Quantity("sky", "flux/pixel2", "level near the stamp's edge, above which the light is counted"),
         Quantity("total_magnitude", "mag", "AB magnitude inside the last isophote"),
         Quantity("total_flux", "flux", "flux inside the last isophote"),
         Quantity("last_sma", "pixel", "semi-major axis of the last isophote"),
@@ -146,7 +140,7 @@ def _columns(levels: Sequence[float], alone: bool) -> tuple[Quantity, ...]:
         Quantity("ellipticity", "", "of the last isophote"),
         Quantity("position_angle", "deg", "of the last isophote, counter-clockwise from +y"),
     )
-    left_out = ("x", "y", *OF_GROWTH, *OF_SHAPE) if alone else ()
+    left_out = ("x", "y", "sky", *OF_GROWTH, *OF_SHAPE) if alone else ()
     return tuple(column for column in known if column.name not in left_out)
 
 
@@ -185,7 +179,7 @@ def _numbers(
     positive = torch.where(inside > 0, inside, torch.nan)
     growth = said.grown[..., 1]
     found = {
-        "x": said.x, "y": said.y, "total_flux": inside, "last_sma": said.sma.gather(1, last)[:, 0],
+        "x": said.x, "y": said.y, "sky": said.sky, "total_flux": inside, "last_sma": said.sma.gather(1, last)[:, 0],
         "total_magnitude": batch.zero_point.double() - 2.5 * torch.log10(positive),
         "r50": radius_of_flux(said.sma, growth, 0.5 * inside),
         "r90": radius_of_flux(said.sma, growth, 0.9 * inside),

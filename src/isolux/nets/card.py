@@ -16,12 +16,13 @@ SAME = 0.02
 MARGIN = 1.25
 """Factor by which a galaxy may lie outside a range of the training before it is remarked on."""
 RANGES = {
-    "psf_fwhm": "FWHM of the PSF in pixels (of the Gaussian of the same area)",
+    "psf_fwhm": "PSF's FWHM in pixels",
     "radius": "half-light radius in pixels",
-    "brightness": "mean brightness inside the half-light radius over the noise of a pixel",
-    "noise": "noise of a pixel in the units of the weights",
+    "brightness": "mean brightness over noise",
+    "noise": "noise of a pixel",
 }
-"""Ranges that a card may have."""
+"""Ranges that a card may have: FWHM of the Gaussian whose area, 1 / sum P^2, the PSF has; half-light radius along the
+major axis; mean brightness inside it over the noise of a pixel; that noise, in the units of the weights."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +141,7 @@ class Card:
             low, high = self.ranges[name]
             for own, value in zip(said, values.tolist(), strict=True):
                 if value < low / MARGIN or value > high * MARGIN:
-                    own.append(f"{RANGES[name]} is {value:.3g}, training saw {low:.3g} to {high:.3g}")
+                    own.append(f"{RANGES[name]} {value:.3g}, in training {low:.3g} to {high:.3g}")
         return said
 
     def _scales(self) -> str:

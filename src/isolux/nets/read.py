@@ -5,9 +5,10 @@ What a network says nothing of is NaN, and left out of tables. Where it finds no
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -18,7 +19,7 @@ from isolux.isophotes.quality import ProfileFlag
 from isolux.nets.adapt import adapted, remarks
 from isolux.nets.answer import Answer, radius_of_flux, written
 from isolux.nets.card import Card
-from isolux.nets.frame import GAUSSIAN, Frame, significance
+from isolux.nets.frame import GAUSSIAN, LARGEST, Frame, significance
 from isolux.nets.pix2prof import Pix2Prof, Pix2ProfConfig, scaled
 from isolux.nets.polar import ring_radii
 from isolux.nets.profile import PolarNet, Reading
@@ -28,6 +29,8 @@ AT_ONCE = {"polar": 32, "pix2prof": 128}
 PIXELS_AT_ONCE = 1 << 23
 """Galaxies that are read at the same time at most, and their pixels."""
 MOST_RADII = 4096
+FAR = 1000.0
+"""Pixels are cut to so many widths of Pix2Prof's scaling beyond it: a wrong unit is not to overflow."""
 DETECTION = {"polar": 4.0, "pix2prof": 7.0}
 """Signal-to-noise in some aperture below which a network is not asked: far below what polar finds by itself; Pix2Prof,
 which cannot say that there is nothing, has that of isophotes."""
@@ -92,19 +95,39 @@ def read_profiles(
     if not (math.isfinite(step) and step > 0):
         raise InputError("step of profiles in arcsec", step, "above 0")
     radii = _radii(batch, step) if sma is None else sma.to(batch.image.device, torch.float64)
-    count = max(1, min(AT_ONCE[card.network], PIXELS_AT_ONCE // (batch.shape[0] * batch.shape[1])))
-    parts = []
+    parts, order = [], []
     with torch.inference_mode():
-        for first in range(0, len(batch), count):
-            rows = list(range(first, min(first + count, len(batch))))
-            some = batch.select(rows)
+        for rows in _alike(batch, AT_ONCE[card.network]):
+            some = _cropped(batch.select(rows))
             found = (
                 _by_pix2prof(some, network, card, radii[rows])
                 if isinstance(network, Pix2Prof)
                 else _by_polar(some, network, card, radii[rows])
             )
             parts.append(written(some, card.network, found, levels))
-    return Isophotes.concatenate(parts)
+            order += rows
+    whole = Isophotes.concatenate(parts)
+    return whole if order == sorted(order) else whole.select([order.index(k) for k in range(len(batch))])
+
+
+def _alike(batch: Batch, most: int) -> Iterator[list[int]]:
+    """Galaxies that are read at the same time: those whose stamps are binned alike, so that none decides for others."""
+    groups: dict[int, list[int]] = {}
+    for k, sides in enumerate(zip(batch.height, batch.width, strict=True)):
+        groups.setdefault(math.ceil(max(*sides, 1) / LARGEST), []).append(k)
+    count = max(1, min(most, PIXELS_AT_ONCE // (batch.shape[0] * batch.shape[1])))
+    for rows in groups.values():
+        for first in range(0, len(rows), count):
+            yield rows[first : first + count]
+
+
+def _cropped(batch: Batch) -> Batch:
+    """Without rows and columns that no stamp has."""
+    tall, wide = max(1, *batch.height), max(1, *batch.width)
+    if (tall, wide) == batch.shape:
+        return batch
+    parts = {name: getattr(batch, name)[:, :tall, :wide] for name in ("image", "sigma", "mask")}
+    return dataclasses.replace(batch, **parts)
 
 
 def _radii(batch: Batch, step: float) -> Points:
@@ -136,12 +159,12 @@ def _by_polar(batch: Batch, network: PolarNet, card: Card, sma: Points) -> Answe
     shape = at(rings, said.shape.double(), sma)
     spread = at(rings, torch.exp(said.shape_log_error.double())[..., None], sma)[..., 0]
     there = (length > 0) & batch.usable & (significance(frame) >= DETECTION["polar"])
-    inside = ((sma <= end[:, None]) & there[:, None]).sum(1)
+    inside = ((sma <= end[:, None]) & there[:, None] & _on_stamp(batch, sma)).sum(1)
     middle = 0.5 * (times - 1)
     x, y = said.x.double() * times + middle, said.y.double() * times + middle
-    found = Answer(x, y, sma, light, grown, shape, spread, inside, [], [])
+    found = Answer(x, y, sma, light, grown, shape, spread, inside, frame.sky, [], [])
     flags, notes = _unlike(found, frame, card)
-    return Answer(x, y, sma, light, grown, shape, spread, inside, flags, notes)
+    return dataclasses.replace(found, flags=flags, notes=notes)
 
 
 def _unlike(said: Answer, frame: Frame, card: Card) -> tuple[list[ProfileFlag], list[list[str]]]:
@@ -172,7 +195,9 @@ def _by_pix2prof(batch: Batch, network: Pix2Prof, card: Card, sma: Points) -> An
     values = torch.full((len(batch), 1), torch.nan, dtype=torch.float64, device=sma.device)
     length = torch.zeros(len(batch), dtype=torch.int64, device=sma.device)
     if len(chosen):
-        own, length[chosen] = network.read(scaled(images[chosen], config))
+        far = FAR * (config.high - config.low)
+        sane = images[chosen].clamp(config.low - far, config.high + far)
+        own, length[chosen] = network.read(scaled(sane, config))
         values = values.expand(-1, own.shape[1]).clone()
         values[chosen] = own.double()
     scale = batch.pixel_scale.double()[:, None]
@@ -180,13 +205,19 @@ def _by_pix2prof(batch: Batch, network: Pix2Prof, card: Card, sma: Points) -> An
     number = torch.arange(values.shape[1], dtype=torch.float64, device=sma.device)
     found = _straight(number, values, place)
     intensity = 10 ** (-0.4 * (found - batch.zero_point.double()[:, None])) * scale**2
-    inside = (place <= (length - 1 + 1e-6)[:, None]).sum(1)
+    inside = ((place <= (length - 1 + 1e-6)[:, None]) & _on_stamp(batch, sma)).sum(1)
     nan = torch.full_like(intensity, torch.nan)[..., None].expand(-1, -1, 3)
     x, y = (
         (torch.tensor(n, dtype=torch.float64, device=sma.device) - 1) / 2 for n in (batch.width, batch.height)
     )
     light = intensity[..., None].expand(-1, -1, 3)
-    return Answer(x, y, sma, light, nan, nan[..., :2], nan[..., 0], inside, flags, notes)
+    return Answer(x, y, sma, light, nan, nan[..., :2], nan[..., 0], inside, nan[:, 0, 0], flags, notes)
+
+
+def _on_stamp(batch: Batch, sma: Points) -> Tensor:
+    """Whether a semi-major axis (galaxy, radius) is not longer than from the middle of its stamp to a corner."""
+    reach = [0.5 * math.hypot(*sides) for sides in zip(batch.height, batch.width, strict=True)]
+    return sma <= torch.tensor(reach, dtype=sma.dtype, device=sma.device)[:, None]
 
 
 def _straight(number: Tensor, values: Points, wanted: Points) -> Points:

@@ -2,13 +2,14 @@
 
 Left: the image with isophotes, and what is left of it when the profile is taken away. Right, over semi-major axis:
 surface brightness with errors and the 68.3 % interval along the isophote, ellipticity, position angle and the curve of
-growth.
+growth. Of a method that says less, what it does not say is left out.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from isolux.batch import Batch
 from isolux.isophotes.ellipses import Ellipses, nodes
 from isolux.isophotes.pixels import Curve
 from isolux.isophotes.profiles import Isophotes
-from isolux.isophotes.quality import Quality
+from isolux.isophotes.quality import PROFILE_MESSAGES, ProfileFlag, Quality
 from isolux.report import panels
 from isolux.report.labels import file_stems, number, with_error
 from isolux.report.profile1d import Shape
@@ -51,6 +52,10 @@ HEAD, BELOW = 0.62, 0.46
 LEFT, WIDE = 0.66, 4.1
 HEIGHTS = (2.6, 0.95, 0.95, 1.15)
 """Inches of the panels over radius: brightness, ellipticity, angle, growth."""
+ALONE = 3.2
+"""That of the brightness where there is nothing else."""
+REMARK = 122
+"""Letters of a line of remarks."""
 SHOWN = 9
 """Isophotes drawn on the image."""
 FAINT = 0.35
@@ -109,7 +114,9 @@ def save_isophote_figures(
 
 def _draw(batch: Batch, profiles: Isophotes, k: int, others: Mapping[str, Isophotes]) -> Figure:
     view = _view(batch, profiles, k)
-    height = HEAD + sum(HEIGHTS) + BELOW
+    alone = "ellipticity" in profiles.unsaid
+    heights = (ALONE,) if alone else HEIGHTS
+    height = HEAD + sum(heights) + BELOW
     sheet = Sheet.of(EDGE + IMAGE + LEFT + WIDE + EDGE, height)
     _write_head(sheet, profiles, k)
     tall = IMAGE * min(max(view.image.shape[0] / view.image.shape[1], 0.5), 1.02)
@@ -120,22 +127,24 @@ def _draw(batch: Batch, profiles: Isophotes, k: int, others: Mapping[str, Isopho
         panels.draw_scale(first, view)
     length = int(profiles.length[k])
     if length < 2:
-        reason = "\n".join(profiles.flags[k].messages) or profiles.message[k]
+        reason = "\n".join(_said(profiles, k))
         sheet.text(EDGE + IMAGE + LEFT, HEAD, "no profile", color=VERMILLION, fontweight="bold")
         sheet.text(EDGE + IMAGE + LEFT, HEAD + 0.2, printable(reason), fontsize=TEXT_SIZE, wrap=True)
         return sheet.figure
-    _draw_ellipses(first, profiles, k)
-    top = HEAD + tall + 0.66
-    second = sheet.axes(EDGE, top, IMAGE, min(tall, height - top - BELOW))
-    _draw_rest(second, view, profiles, k, stretch)
+    if not alone:
+        _draw_ellipses(first, profiles, k)
+        top = HEAD + tall + 0.66
+        second = sheet.axes(EDGE, top, IMAGE, min(tall, height - top - BELOW))
+        _draw_rest(second, view, profiles, k, stretch)
     top = HEAD
     axes: list[Axes] = []
-    for high in HEIGHTS:
+    for high in heights:
         axes.append(sheet.axes(EDGE + IMAGE + LEFT, top, WIDE, high))
         top += high
     _draw_brightness(axes[0], profiles, k, others)
-    _draw_shape(axes[1], axes[2], profiles, k)
-    _draw_growth(axes[3], profiles, k)
+    if not alone:
+        _draw_shape(axes[1], axes[2], profiles, k)
+        _draw_growth(axes[3], profiles, k)
     last = float(profiles.sma[k, length - 1] * profiles.pixel_scale[k])
     for panel in axes:
         panel.set_xlim(-0.02 * last, 1.03 * last)
@@ -175,9 +184,19 @@ def _write_head(sheet: Sheet, profiles: Isophotes, k: int) -> None:
         if math.isfinite(value):
             parts.append(f"{symbol} = {with_error(value, error)}{unit}")
     sheet.text(sheet.width - EDGE, EDGE, ",   ".join(parts), fontsize=TEXT_SIZE, ha="right")
-    remarks = "; ".join(profiles.flags[k].messages)
+    remarks = "; ".join(_said(profiles, k))
     if remarks and int(profiles.length[k]) >= 2:
-        sheet.text(EDGE, EDGE + 0.21, printable(remarks), fontsize=TEXT_SIZE - 1, color=VERMILLION)
+        lines = textwrap.wrap(remarks, REMARK, max_lines=2, placeholder=" ...")
+        for number_, line in enumerate(lines):
+            place = EDGE + 0.18 + 0.115 * number_
+            sheet.text(EDGE, place, printable(line), fontsize=TEXT_SIZE - 1, color=VERMILLION)
+
+
+def _said(profiles: Isophotes, k: int) -> list[str]:
+    """The remarks on a galaxy; what a flag says in general is left out where its message says it in particular."""
+    flags, message = profiles.flags[k], profiles.message[k]
+    general = [m for m in flags.messages if not (message and m == PROFILE_MESSAGES[ProfileFlag.RESAMPLED])]
+    return [*general, *([message] if message else [])]
 
 
 def _draw_ellipses(axes: Axes, profiles: Isophotes, k: int) -> None:
@@ -232,7 +251,8 @@ def profile_image(profiles: Isophotes, galaxy: int, size: tuple[int, int]) -> np
     centre = profiles.intensity[galaxy, :1].double().cpu()
     light = Curve(centre, level[None]).at(radius.flatten(1).double()).reshape(size)
     light = torch.where(radius[0] > known[count - 1], 0.0, light)
-    sky = float(profiles["sky"][galaxy])
+    named = "sky" in [column.name for column in profiles.columns]
+    sky = float(profiles["sky"][galaxy]) if named else math.nan
     return light.numpy() + (sky if math.isfinite(sky) else 0.0)
 
 
@@ -267,9 +287,10 @@ def _draw_brightness(axes: Axes, profiles: Isophotes, k: int, others: Mapping[st
     bright = np.nanmin(own["surface_brightness"]) if good.any() else 20.0
     low, high = (magnitudes(own[name]) for name in ("low", "high"))
     low = np.where(np.isfinite(low), low, faint + 9)
-    axes.fill_between(
-        own["radius"], high, low, color=ORANGE, alpha=0.22, lw=0, label="68.3 % along the isophote"
-    )
+    measured = profiles.method == "isophotes"
+    said = "68.3 % along the isophote" if measured else "68 % interval"
+    if np.isfinite(own["low"]).any():
+        axes.fill_between(own["radius"], high, low, color=ORANGE, alpha=0.22, lw=0, label=said)
     for number_, (name, other) in enumerate(others.items()):
         theirs = _points(other, k)
         line: dict[str, Any] = {
@@ -290,7 +311,20 @@ def _draw_brightness(axes: Axes, profiles: Isophotes, k: int, others: Mapping[st
         "ecolor": GREY,
         "color": ORANGE,
     }
-    axes.errorbar(own["radius"], own["surface_brightness"], error, fmt="o", label="mean", **style)
+    if measured:
+        axes.errorbar(own["radius"], own["surface_brightness"], error, fmt="o", label="mean", **style)
+    else:
+        label = f"{profiles.method}, median" if np.isfinite(own["low"]).any() else profiles.method
+        axes.plot(
+            own["radius"],
+            own["surface_brightness"],
+            "o",
+            color=ORANGE,
+            ms=2.6,
+            mec=BLACK,
+            mew=0.3,
+            label=label,
+        )
     span = faint - bright
     axes.set_ylim(faint + 0.12 * span + 0.3, bright - 0.06 * span - 0.1)
     axes.set_ylabel(r"$\mu$ [mag arcsec$^{-2}$]")
