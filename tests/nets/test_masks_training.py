@@ -170,13 +170,15 @@ def test_every_ingredient_can_be_drawn(lots):
             assert drawn.limit < math.inf
 
 
-def test_a_source_lost_in_another_is_not_asked_about():
-    layers = torch.zeros(2, 20, 20)
+def test_where_a_source_is_lost_what_is_seen_there_is_meant():
+    layers = torch.zeros(2, 40, 40)
     layers[0, 10, 10], layers[1, 8:13, 8:13] = 1.0, 500.0
     drawn = Drawn(layers, torch.tensor([10.0, 10.0]), torch.tensor([10.0, 10.0]))
-    assert mask_data._visible(drawn, 0, 10.0, 10.0, strength=0.1) == 1
-    assert mask_data._visible(drawn, 0, 10.0, 10.0, strength=FOUND) == 0
-    assert mask_data._visible(drawn, -1, 2.0, 2.0, strength=0.0) == -1
+    assert mask_data._dominant(drawn, 10.0, 10.0) == 1
+    assert mask_data._dominant(drawn, 30.0, 20.0) == -1
+    layers[1, 8:13, 8:40] = 2.0
+    far = Drawn(layers, torch.tensor([10.0, 10.0]), torch.tensor([10.0, 24.0]))
+    assert mask_data._dominant(far, 39.0, 10.0) == -1  # its wings
 
 
 def test_overlap_and_contamination_are_their_definitions():

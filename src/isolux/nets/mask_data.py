@@ -22,8 +22,9 @@ from isolux.types import Images, Tensor
 
 SKY, THIS, OTHER = 0, 1, 2
 SEEN, PART = 0.3, 0.1
-FOUND = 6.0
-"""Signal-to-noise of a source that is to be found; those above half of it need not be, but may."""
+FOUND, LEAST, NEAREST = 6.0, 0.4, 4.0
+"""Signal-to-noise of a source that is to be found; those above half of it need not be, but may. The part of it from
+which on a source is what is meant by a place, and pixels from a place within which it is."""
 BURIED = 0.25
 """Part of the light in its best pixel below which a source is lost in the light of others, and need not be found."""
 SIDES = (96, 128, 128, 160)
@@ -100,7 +101,8 @@ def _one(lot: Lot, side: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
     apparent = (drawn.layers / (light + 0.5)).flatten(1).amax(1)
     strength = torch.where(apparent < BURIED, strength.clamp_max(0.75 * FOUND), strength)
     asked = [(0, *_place(drawn, 0, strength, side, rng)), _second(drawn, strength, side, rng)]
-    asked = [(_visible(drawn, k, x, y, float(strength[k])), x, y) for k, x, y in asked]
+    seen = (apparent >= BURIED) & (strength >= LEAST * FOUND)
+    asked = [(k if k >= 0 and bool(seen[k]) else _dominant(drawn, x, y), x, y) for k, x, y in asked]
     own = torch.stack([drawn.layers[k] if k >= 0 else torch.zeros_like(light) for k, *_ in asked])
     others = ((light - own).clamp_min(0) + added.abs()) / noise
     radius = torch.tensor([half_light(drawn.layers[k], float(drawn.x[k]), float(drawn.y[k])) if k >= 0
@@ -146,13 +148,16 @@ def _second(drawn: Drawn, strength: Tensor, side: int, rng: np.random.Generator)
     return 0, *_place(drawn, 0, strength, side, rng)
 
 
-def _visible(drawn: Drawn, k: int, x: float, y: float, strength: float) -> int:
-    """The source that is seen at a place: the one asked about, or else the one with the most light there."""
-    if k >= 0 and strength >= 0.4 * FOUND:
-        return k
+def _dominant(drawn: Drawn, x: float, y: float) -> int:
+    """The source with the most light at a place, if its centre is within its half-light radius; or else -1."""
     column, row = (min(max(round(n), 0), drawn.layers.shape[1] - 1) for n in (x, y))
     here = drawn.layers[:, row, column]
-    return int(here.argmax()) if float(here.max()) > SEEN else -1
+    k = int(here.argmax())
+    own_x, own_y = float(drawn.x[k]), float(drawn.y[k])
+    if not float(here[k]) > SEEN:
+        return -1
+    radius = max(half_light(drawn.layers[k], own_x, own_y), NEAREST)
+    return k if math.hypot(x - own_x, y - own_y) <= radius else -1
 
 
 def noise_like(side: int, rng: np.random.Generator) -> Images:
