@@ -4,7 +4,7 @@
 
 AutoProf needs an environment of its own (`pip install autoprof==1.3`); without --autoprof it is left out. What is in
 the folder is not done again: the run can be ended and resumed. Prints a table for benchmarks/RESULTS.md. With --real it
-runs on the images that ISOLUX_REAL_DATA names, whose truth nobody knows: how far the codes are apart.
+runs on the images that ISOLUX_REAL_DATA names (isophotes_real.py), whose truth nobody knows.
 """
 
 import argparse
@@ -13,7 +13,6 @@ import datetime
 import os
 import pickle
 import sys
-import tempfile
 from pathlib import Path
 
 import isophotes_codes as codes
@@ -199,58 +198,15 @@ def row(scores: list, wanted: int) -> str:
 
 def real(folder: Path, autoprof: str | None) -> None:
     """Real galaxies: no truth, but how the codes agree with each other, and how many fail."""
-    from real_samples import SAMPLES
+    import isophotes_real as them
 
-    from isolux.io.listing import list_stamps
-    from isolux.io.stamps import load_stamps
-    from isolux.stamp import check
-
-    data = os.environ.get("ISOLUX_REAL_DATA")
-    if not data:
-        sys.exit("give ISOLUX_REAL_DATA, the folder of the images")
-    stamps = []
-    with tempfile.TemporaryDirectory() as work:
-        for name, sample in SAMPLES.items():
-            source = sample(Path(data), Path(work) / name)
-            for stamp in load_stamps(list_stamps(source)):
-                good = check(stamp)
-                # AutoProf finds no sky in fluxes of 1e-11: all get units of the noise.
-                unit = float(np.median(good.sigma[~good.mask]))
-                zero = stamp.zero_point - 2.5 * np.log10(unit)
-                image, sigma = good.image / unit, good.sigma / unit
-                stamps.append(
-                    codes.Stamp(f"{name}-{stamp.id}", image, sigma, good.mask, stamp.pixel_scale, zero, 3.5)
-                )
-    found = measured(stamps, folder / "real", autoprof)
     print_head("isophotes.py")
-    print(
-        "| galaxy | "
-        + " | ".join(f"{c}: radii, last, seconds" for c in found)
-        + " | median abs. difference from isolux |"
-    )
-    print("|---|" + "---|" * (len(found) + 1))
-    for k, stamp in enumerate(stamps):
-        own = found["isolux"][k]
-        cells, apart = [], []
-        for code, profiles in found.items():
-            p = profiles[k]
-            last = p.sma[-1] * stamp.pixel_scale if len(p.sma) else np.nan
-            cells.append(
-                f"{len(p.sma)}, {last:.1f}″, {p.seconds:.2g}" if len(p.sma) else f"failed: {p.fault[:40]}"
-            )
-            if code != "isolux" and len(p.sma) and len(own.sma):
-                apart.append(f"{code} {difference(own, p, stamp):.3f}")
-        print(f"| {stamp.name} | {' | '.join(cells)} | {', '.join(apart)} |")
-
-
-def difference(one: codes.Profile, two: codes.Profile, stamp: codes.Stamp) -> float:
-    """Median |difference| in magnitudes at the radii of the second where the first is at least five errors bright."""
-    sure = one.intensity > 5 * one.error
-    if sure.sum() < 3:
-        return float("nan")
-    used = (two.sma <= one.sma[sure].max()) & (two.sma >= 0.5) & (two.intensity > 0)
-    level = np.interp(two.sma[used], one.sma[sure], np.log10(one.intensity[sure]))
-    return float(np.median(np.abs(2.5 * (np.log10(two.intensity[used]) - level))))
+    stamps = them.galaxies()
+    print(f"{len(stamps)} images.\n")
+    them.print_real(stamps, measured(stamps, folder / "real", autoprof))
+    stamps = them.cosmos()
+    print(f"\n{len(stamps)} galaxies of COSMOS.\n")
+    them.print_real(stamps, measured(stamps, folder / "cosmos", None), each=False)
 
 
 if __name__ == "__main__":

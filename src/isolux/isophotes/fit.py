@@ -68,12 +68,15 @@ class Fitted:
         (galaxy, node): brightness along the rings of the nodes, in units of the noise.
     own : Tensor
         (galaxy, node): share of its own measurement in a node's shape, 0 where it is held.
+    centre_error : Tensor
+        (galaxy, 2): of x and y in pixels; NaN where the centre is given or no ring has signal.
     """
 
     ellipses: Ellipses
     variance: Points
     level: Points
     own: Points
+    centre_error: Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,20 +132,26 @@ def fit_ellipses(
     ellipses, home = start, (start.x, start.y)
     for step in range(steps + 1):
         series = ring_series(light, ellipses, sma)
-        slope, precision = _slope(series, _sharing(light, ellipses, sma))
+        bins = _bins(light, ellipses, sma)
+        sharing = _sharing(bins, ellipses, sma)
+        slope, precision = _slope(series, sharing)
         change, precision = _wanted(series, slope, precision, ellipses.shape)
         wanted = ellipses.shape + change
         shape, variance = walk.solve(wanted, precision)
+        push = Push.of(series, slope, ellipses, sma)
         if step == steps:
             break
         length = torch.linalg.vector_norm(shape - ellipses.shape, dim=2, keepdim=True)
         shape = ellipses.shape + (shape - ellipses.shape) * (LARGEST_STEP / length.clamp_min(LARGEST_STEP))
-        centre = _moved(series, slope, ellipses, sma, home)
+        centre = push.moved(ellipses, home)
         ellipses = Ellipses(*centre, start.shape if held else uncrossed(within_limits(shape)))
+    error = (
+        push.error(sharing * _overlap(bins, sma)) if steps else torch.full_like(start.shape[:, 0], torch.nan)
+    )
     if held:
         zero = torch.zeros_like(variance)
-        return Fitted(ellipses, zero, series.terms[..., 0], zero)
-    return Fitted(ellipses, variance, series.terms[..., 0], (precision * variance).clamp(0, 1))
+        return Fitted(ellipses, zero, series.terms[..., 0], zero, error)
+    return Fitted(ellipses, variance, series.terms[..., 0], (precision * variance).clamp(0, 1), error)
 
 
 def ring_series(light: Light, ellipses: Ellipses, sma: Points, order: int = 2) -> Series:
@@ -157,12 +166,22 @@ def ring_series(light: Light, ellipses: Ellipses, sma: Points, order: int = 2) -
     return fit_series(values, weight, order)
 
 
-def _sharing(light: Light, ellipses: Ellipses, sma: Points) -> Points:
+def _bins(light: Light, ellipses: Ellipses, sma: Points) -> Points:
+    """Sides in pixels of the binned pixels that a ring's samples are taken of."""
+    minor = sma * axis_ratio(ellipses.shape)
+    return torch.where(sma <= CORE, 1.0, 2.0 ** light.level_for(minor))
+
+
+def _sharing(bins: Points, ellipses: Ellipses, sma: Points) -> Points:
     """How many samples of a ring share one independent pixel of the image that they are taken from."""
     minor = sma * axis_ratio(ellipses.shape)
-    bins = torch.where(sma <= CORE, 1.0, 2.0 ** light.level_for(minor))
     perimeter = 2 * math.pi * torch.sqrt(0.5 * (sma**2 + minor**2))
     return (ANGLES * SHARED * bins / perimeter).clamp_min(1.0)
+
+
+def _overlap(bins: Points, sma: Points) -> Points:
+    """How many rings of the nodes share one, being closer to each other than it is wide."""
+    return (SHARED * bins / (sma * math.log(RATIO))).clamp_min(1.0)
 
 
 def _slope(series: Series, sharing: Points) -> tuple[Points, Points]:
@@ -193,28 +212,59 @@ def _wanted(series: Series, slope: Points, precision: Points, shape: Tensor) -> 
     return change, torch.where(precision > 0, 1 / variance, 0.0)
 
 
-def _moved(
-    series: Series, slope: Points, ellipses: Ellipses, sma: Points, home: tuple[PerGalaxy, PerGalaxy]
-) -> tuple[PerGalaxy, PerGalaxy]:
-    """The centre that first-order terms ask for."""
-    q = axis_ratio(ellipses.shape)
-    gradient = (slope / sma).clamp_max(0.0)
-    noise = (series.scatter**2 * series.variance[..., 1:3].mean(2)).clamp_min(1e-12)
-    noise = noise + (0.01 * series.terms[..., 0]) ** 2
-    used = (series.weight > 0.3).double().mean(2) > 2 * COVERED
-    weight = torch.where(used, gradient**2 / noise, 0.0)
-    steep = gradient.clamp_max(-1e-9)
-    total = weight.sum(1).clamp_min(1e-12)
-    major, minor = axes(ellipses.shape)
-    u = (-series.terms[..., 1] / steep).clamp(-3, 3)
-    v = (-series.terms[..., 2] * q / steep).clamp(-3, 3)
-    shift = ((u[..., None] * major + v[..., None] * minor) * weight[..., None]).sum(1) / total[:, None]
-    length = torch.linalg.vector_norm(shift, dim=1, keepdim=True)
-    shift = shift * (LARGEST_MOVE / length.clamp_min(LARGEST_MOVE))
-    return tuple(
-        torch.minimum(torch.maximum(at + move, begin - FARTHEST), begin + FARTHEST)
-        for at, move, begin in zip((ellipses.x, ellipses.y), shift.unbind(1), home, strict=True)
-    )  # type: ignore[return-value]
+@dataclasses.dataclass(frozen=True)
+class Push:
+    """What first-order terms say of the centre, ring by ring.
+
+    Attributes
+    ----------
+    shift : Tensor
+        (galaxy, ring, 2): by how much each ring's centre is off, in x and y.
+    weight : Tensor
+        (galaxy, ring): what each counts, its own structure considered.
+    variance : Tensor
+        (galaxy, ring, 2): of the shifts in x and y by the noise, for samples that are independent.
+    """
+
+    shift: Tensor
+    weight: Points
+    variance: Tensor
+
+    @classmethod
+    def of(cls, series: Series, slope: Points, ellipses: Ellipses, sma: Points) -> Push:
+        """From the series of the rings."""
+        q = axis_ratio(ellipses.shape)
+        gradient = (slope / sma).clamp_max(0.0)
+        noise = (series.scatter**2 * series.variance[..., 1:3].mean(2)).clamp_min(1e-12)
+        rough = noise + (0.01 * series.terms[..., 0]) ** 2
+        used = (series.weight > 0.3).double().mean(2) > 2 * COVERED
+        weight = torch.where(used, gradient**2 / rough, 0.0)
+        steep = gradient.clamp_max(-1e-9)
+        major, minor = axes(ellipses.shape)
+        u = (-series.terms[..., 1] / steep).clamp(-3, 3)
+        v = (-series.terms[..., 2] * q / steep).clamp(-3, 3)
+        shift = u[..., None] * major + v[..., None] * minor
+        squares = (noise / steep**2)[..., None] * (major**2 + q[..., None] ** 2 * minor**2)
+        return cls(shift, weight, torch.where(used[..., None], squares, 0.0))
+
+    def moved(self, ellipses: Ellipses, home: tuple[PerGalaxy, PerGalaxy]) -> tuple[PerGalaxy, PerGalaxy]:
+        """The centre that the rings together ask for, never far from home."""
+        total = self.weight.sum(1).clamp_min(1e-12)
+        shift = (self.shift * self.weight[..., None]).sum(1) / total[:, None]
+        length = torch.linalg.vector_norm(shift, dim=1, keepdim=True)
+        shift = shift * (LARGEST_MOVE / length.clamp_min(LARGEST_MOVE))
+        return tuple(
+            torch.minimum(torch.maximum(at + move, begin - FARTHEST), begin + FARTHEST)
+            for at, move, begin in zip((ellipses.x, ellipses.y), shift.unbind(1), home, strict=True)
+        )  # type: ignore[return-value]
+
+    def error(self, shared: Points) -> Tensor:
+        """Errors (galaxy, 2) of x and y, where ``shared`` samples (galaxy, ring) have one pixel's noise."""
+        total = self.weight.sum(1)
+        variance = (self.weight[..., None] ** 2 * self.variance * shared[..., None]).sum(1)
+        return torch.where(
+            total[:, None] > 0, torch.sqrt(variance) / total[:, None].clamp_min(1e-30), torch.nan
+        )
 
 
 def begin(x: PerGalaxy, y: PerGalaxy, ratio: PerGalaxy, angle: PerGalaxy, count: int) -> Ellipses:

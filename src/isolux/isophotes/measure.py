@@ -2,7 +2,8 @@
 
 What Courteau (1996) did with a person at the screen (Smith et al. 2021, Table 1), without one:
 
-1. Centre, first sky and shape: the source near the middle of the stamp (:mod:`isolux.source`).
+1. Centre, first sky and shape: the source near the middle of the stamp (:mod:`isolux.source`,
+   :mod:`isolux.isophotes.place`).
 2. Contours: ellipticity, angle and centre of all isophotes at once (:mod:`isolux.isophotes.fit`), which also
    smooths them, extends them to the outskirts and replaces those that fit poorly.
 3. Foreground: what stands out of its ring is masked (:mod:`isolux.isophotes.outliers`), and 2 is done once more.
@@ -20,7 +21,6 @@ import dataclasses
 import math
 
 import torch
-from torch.nn import functional
 
 from isolux.batch import Batch
 from isolux.errors import InputError
@@ -31,6 +31,7 @@ from isolux.isophotes.growth import Growth
 from isolux.isophotes.light import Light
 from isolux.isophotes.options import IsophoteOptions
 from isolux.isophotes.outliers import find_one_sided, find_outliers
+from isolux.isophotes.place import middle_of, place_source
 from isolux.isophotes.profiles import Isophotes
 from isolux.isophotes.rings import Bench, Rings, filled, measure_rings, shape_variance
 from isolux.isophotes.sheet import brightness, written
@@ -43,8 +44,6 @@ PIXELS_AT_ONCE, PIXELS_AT_ONCE_GPU = 1 << 19, 1 << 25
 MOST_RADII = 4096
 MASKINGS, LAST_STEPS = (6, 3), 3
 """Newton steps before each search for neighbours, and after the last."""
-NEAR, CLEARLY = 12.0, (1.25, 2.5)
-"""Pixels within which a brighter place is looked for, and by what factor and how many noises it must be brighter."""
 FIRST_SMA = 0.5
 """Semi-major axis in pixels of the first radius where they grow by a ratio."""
 
@@ -152,11 +151,11 @@ def _radii(batch: Batch, options: IsophoteOptions) -> Points:
 
 
 def _measure(batch: Batch, radii: Points, options: IsophoteOptions, given: Ellipses | None) -> Isophotes:
-    source = measure_source(batch, _middle(batch) if options.place == "middle" else None)
+    source = measure_source(batch, middle_of(batch) if options.place == "middle" else None)
     unit = source.noise.clamp_min(1e-30)
     light, inside = _light(batch, source, unit)
     if given is None:
-        source = _at_peak(light, source, 3.0 if options.place == "middle" else NEAR)
+        source = place_source(batch, light, source, options)
     traced = _trace(light, source, inside, options, given)
     if options.sky == "given":
         level = (options.sky_level - source.sky) / unit
@@ -179,12 +178,6 @@ def _measure(batch: Batch, radii: Points, options: IsophoteOptions, given: Ellip
     )  # fmt: skip
 
 
-def _middle(batch: Batch) -> tuple[PerGalaxy, PerGalaxy]:
-    sizes = (batch.width, batch.height)
-    x, y = (torch.tensor(n, dtype=torch.float64, device=batch.image.device) for n in sizes)
-    return 0.5 * (x - 1), 0.5 * (y - 1)
-
-
 def _light(batch: Batch, source: Source, unit: PerGalaxy) -> tuple[Light, Images]:
     """Light above the first sky in units of the noise; where the stamp was not padded."""
     good = (~batch.mask).float()
@@ -195,27 +188,6 @@ def _light(batch: Batch, source: Source, unit: PerGalaxy) -> tuple[Light, Images
     tall, wide = (torch.tensor(n, device=image.device) for n in (batch.height, batch.width))
     inside = (rows < tall[:, None])[:, :, None] & (columns < wide[:, None])[:, None, :]
     return Light.of(torch.nan_to_num(image), good, variance), inside.float()
-
-
-def _at_peak(light: Light, source: Source, reach: float) -> Source:
-    """The source with the brightest place near it as its centre, if that is clearly brighter: a pair's lies between."""
-    mean, good = (functional.avg_pool2d(t[:, None], 3, 1, 1)[:, 0] for t in (light.image, light.good))
-    mean = torch.where(good > 0.5, mean / good.clamp_min(1e-3), -torch.inf)
-    tall, wide = light.size
-    rows, columns = (torch.arange(n, device=mean.device) for n in (tall, wide))
-    x, y = source.x.round().clamp(0, wide - 1), source.y.round().clamp(0, tall - 1)
-    away = (columns - x[:, None])[:, None, :] ** 2 + (rows - y[:, None])[:, :, None] ** 2
-    near = torch.where(away <= reach**2, mean, -torch.inf).flatten(1)
-    best = near.argmax(1, keepdim=True)
-    here = mean.flatten(1).gather(1, (y * wide + x).long()[:, None])
-    peak = near.gather(1, best)
-    clear = ((peak > CLEARLY[0] * here.clamp_min(0)) & (peak - here > CLEARLY[1]) & torch.isfinite(peak))[
-        :, 0
-    ]
-    column, row = (best % wide)[:, 0].to(source.x), (best // wide)[:, 0].to(source.y)
-    return dataclasses.replace(
-        source, x=torch.where(clear, column, source.x), y=torch.where(clear, row, source.y)
-    )
 
 
 def _trace(

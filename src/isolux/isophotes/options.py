@@ -10,7 +10,8 @@ from isolux.errors import InputError, unknown_name
 GEOMETRIES = ("free", "fixed")
 AVERAGES = ("mean", "median")
 SKIES = ("measured", "given")
-PLACES = ("brightest", "middle")
+ENDINGS = ("error", "scatter")
+PLACES = ("auto", "brightest", "middle")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,16 +38,19 @@ class IsophoteOptions:
         Pixels farther from the middle of their ring than so many 68.3 % half-intervals are left out.
     find_neighbours : bool
         Whether what stands out of its ring is masked, beside the mask that was given.
-    place : {"brightest", "middle"}
-        Where the galaxy is: at the brightest place near the middle of the stamp, or within a few pixels of the middle,
-        for galaxies beside something brighter.
+    place : {"auto", "brightest", "middle"}
+        Where the galaxy is: at the brightest place near the middle of the stamp, or always within a few pixels of the
+        middle. With "auto" at the brightest place, unless the middle has a source of its own.
     sky : {"measured", "given"}
         Measured around the galaxy, or given as ``sky_level``.
     sky_level, sky_error : float
         With "given": image units a pixel.
+    ending : {"error", "scatter"}
+        What is noise where the profile ends: the error of each point, or, as Smith et al. (2021) have it, the standard
+        deviation of the brightness within the window, which holds the galaxy's own decline.
     window, power : int and float
-        The profile ends where the median over ``window`` steps of the squared signal-to-noise falls below ``power``;
-        the window is never longer than half the semi-major axis.
+        The profile ends where the squared signal-to-noise of ``window`` steps falls below ``power``. With "error" it is
+        their median, and the window is never longer than half the semi-major axis.
     faintest : float, optional
         Instead: the profile ends at this surface brightness, mag/arcsec^2.
     levels : tuple of float
@@ -70,10 +74,11 @@ class IsophoteOptions:
     average: str = "mean"
     clip: float = 4.0
     find_neighbours: bool = True
-    place: str = "brightest"
+    place: str = "auto"
     sky: str = "measured"
     sky_level: float = 0.0
     sky_error: float = 0.0
+    ending: str = "error"
     window: int = 40
     power: float = 4.0
     faintest: float | None = None
@@ -86,6 +91,7 @@ class IsophoteOptions:
             ("average", AVERAGES),
             ("sky", SKIES),
             ("place", PLACES),
+            ("ending", ENDINGS),
         ):
             if getattr(self, name) not in choices:
                 raise unknown_name(name, str(getattr(self, name)), choices)

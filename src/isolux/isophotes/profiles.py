@@ -48,7 +48,7 @@ POINT_COLUMNS = (
     Quantity("quality", "", "sum of the remarks' codes; 0 is good"),
 )
 """Columns of the long table, a row a radius."""
-WITHOUT_ERRORS = ("x", "y", "last_sma", "signal_to_noise")
+WITHOUT_ERRORS = ("last_sma", "signal_to_noise")
 """Numbers of a whole galaxy that have no error."""
 
 

@@ -7,9 +7,9 @@ import math
 import torch
 
 from isolux.batch import Batch
-from isolux.isophotes.ellipses import node_place
+from isolux.isophotes.ellipses import axis_ratio, node_place
 from isolux.isophotes.fit import Fitted
-from isolux.isophotes.growth import Growth
+from isolux.isophotes.growth import STEPS, Growth
 from isolux.isophotes.harmonics import Series
 from isolux.isophotes.light import CORE
 from isolux.isophotes.options import IsophoteOptions
@@ -17,6 +17,7 @@ from isolux.isophotes.profiles import POGSON, Isophotes
 from isolux.isophotes.quality import ProfileFlag, Quality
 from isolux.isophotes.rings import Rings, shape_variance, slope_of
 from isolux.isophotes.steady import steady
+from isolux.isophotes.total import light_beyond
 from isolux.result import Quantity
 from isolux.source import Source
 from isolux.types import PerGalaxy, Points, Tensor
@@ -43,6 +44,7 @@ def columns_for(options: IsophoteOptions) -> tuple[Quantity, ...]:
         Quantity("sky", "flux/pixel2", "sky that was subtracted"),
         Quantity("total_magnitude", "mag", "AB magnitude inside the last isophote"),
         Quantity("total_flux", "flux", "flux inside the last isophote"),
+        Quantity("extrapolated_magnitude", "mag", "AB magnitude if the profile goes on as it ends"),
         Quantity("last_sma", "pixel", "semi-major axis of the last isophote"),
         Quantity("r50", "pixel", "semi-major axis of half of that flux"),
         Quantity("r90", "pixel", "semi-major axis of 90 % of that flux"),
@@ -76,7 +78,8 @@ def written(
     sma, scale = rings.sma, unit[:, None]
     significance = growth.significance(sky_error)
     usable = batch.usable
-    length = torch.where(usable & (significance >= options.detection), length, 0)
+    seen = usable & (significance >= options.detection)
+    length = torch.where(seen, length, 0)
     own, spread = _at_nodes(fitted.own, sma), torch.sqrt(_at_nodes(fitted.variance, sma))
     quality = _quality(rings, gap, own)
     end = sma.gather(1, (length - 1).clamp_min(0)[:, None])[:, 0]
@@ -91,7 +94,7 @@ def written(
     errors |= {"sky": sky_error * unit}
     columns = columns_for(options)
     empty = length == 0
-    flags, message = _flags(batch, source, bench, growth, end, cut & ~empty, tail, taken, empty, own)
+    flags, message = _flags(batch, source, bench, growth, end, cut & ~empty, tail, taken, empty, seen, own)
     kept = ("x", "y", "sky", "signal_to_noise")
     nan = torch.full_like(sky, torch.nan)
     hidden = ~usable
@@ -184,12 +187,21 @@ def _whole(
         "last_sma": end,
     }
     errors = {"total_flux": flux_error * unit, "total_magnitude": POGSON * flux_error / positive}
+    errors["x"], errors["y"] = fitted.centre_error.unbind(1)
     for name, share in (("r50", 0.5), ("r90", 0.9)):
         values[name], errors[name] = growth.radius(share, end, sky_error)
-    # A brightness at a point of the fine grid has also the noise of its ring: a ring's pixels are what the area gains.
+        errors[name] = torch.hypot(errors[name], values[name] * _stretch(fitted, values[name]))
+    # A brightness at a point of the fine grid has also the noise of its ring: a ring's pixels are what the area gains
+    # from node to node.
     ring = torch.nn.functional.pad(growth.area.diff(dim=1), (1, 0), value=1.0).clamp_min(1.0)
     gained = torch.nn.functional.pad(growth.variance.diff(dim=1), (1, 0), value=1.0).clamp_min(1e-12)
-    variance = level_error**2 + gained / ring**2
+    variance = level_error**2 + gained / ring**2 / STEPS
+    ratio = axis_ratio(fitted.ellipses.shape_at(end[:, None]))[:, 0]
+    beyond, rest, by_sky = light_beyond(growth.sma, growth.level, gained / ring**2, end, ratio)
+    whole = torch.where(flux + beyond > 0, flux + beyond, torch.nan)
+    values["extrapolated_magnitude"] = zero - 2.5 * steady(torch.log10, whole * unit)
+    spread = torch.sqrt(noise + rest**2 + ((area + by_sky) * sky_error) ** 2)
+    errors["extrapolated_magnitude"] = POGSON * spread / whole
     levels = [f"radius_{level:g}".replace(".", "p") for level in options.levels]
     for name, level in (*zip(levels, options.levels, strict=True), ("d25", D25)):
         threshold = brightness(batch, level) / unit
@@ -207,6 +219,13 @@ def _whole(
     return values, errors
 
 
+def _stretch(fitted: Fitted, sma: PerGalaxy) -> PerGalaxy:
+    """By what part of itself a semi-major axis is uncertain, since ellipses may be flatter or rounder."""
+    place = torch.nan_to_num(sma, 1.0)[:, None]
+    spread = torch.sqrt(_at_nodes(fitted.variance, place))[:, 0]
+    return spread / (2 * axis_ratio(fitted.ellipses.shape_at(place))[:, 0])
+
+
 def _flags(
     batch: Batch,
     source: Source,
@@ -217,6 +236,7 @@ def _flags(
     tail: PerGalaxy,
     taken: PerGalaxy,
     empty: Tensor,
+    seen: Tensor,
     own: Points,
 ) -> tuple[tuple[ProfileFlag, ...], tuple[str, ...]]:
     ellipses = bench.fitted.ellipses  # type: ignore[attr-defined]
@@ -228,7 +248,8 @@ def _flags(
     moved = torch.hypot(ellipses.x - source.x, ellipses.y - source.y) > MOVED
     there = ~empty
     remarks = (
-        (ProfileFlag.NO_GALAXY, empty),
+        (ProfileFlag.NO_GALAXY, ~seen),
+        (ProfileFlag.ENDED, empty & seen),
         (ProfileFlag.EDGE, cut),
         (ProfileFlag.MUCH_MASKED, there & (masked > MUCH_MASKED * area)),
         (ProfileFlag.CENTRE_MASKED, at_centre),
