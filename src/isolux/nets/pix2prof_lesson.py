@@ -19,7 +19,7 @@ from isolux.nets.pix2prof import Pix2Prof, Pix2ProfConfig, augmented, scaled, wh
 from isolux.nets.polar import ring_radii
 from isolux.nets.profile_data import LOTS, Lots, Mixed, mixed
 from isolux.nets.profile_draw import Universe, draw_lot
-from isolux.nets.read import at
+from isolux.nets.rings import at
 from isolux.types import Images, Points, Tensor
 
 WOBBLE = 5

@@ -21,8 +21,8 @@ from isolux.nets.answer import Answer, radius_of_flux, written
 from isolux.nets.card import Card
 from isolux.nets.frame import GAUSSIAN, LARGEST, Frame, significance
 from isolux.nets.pix2prof import Pix2Prof, Pix2ProfConfig, scaled
-from isolux.nets.polar import ring_radii
-from isolux.nets.profile import PolarNet, Reading
+from isolux.nets.profile import PolarNet
+from isolux.nets.rings import read_rings
 from isolux.types import Points, Tensor
 
 AT_ONCE = {"polar": 32, "pix2prof": 128}
@@ -145,26 +145,19 @@ def _radii(batch: Batch, step: float) -> Points:
 
 def _by_polar(batch: Batch, network: PolarNet, card: Card, sma: Points) -> Answer:
     frame = Frame.of(batch)
-    said: Reading = network(frame)[-1]
-    times, unit = frame.binning, frame.unit[:, None]
-    rings = ring_radii(sma.device).double() * times
-    length = (said.there > 0).long().cumprod(1).sum(1)
-    end = rings[(length - 1).clamp_min(0)] + (times * 0.25)
+    said = read_rings(batch, network, frame)
+    found = said.at(sma)
     widths = torch.tensor(card.widths, dtype=torch.float64, device=sma.device)
-    # A binned pixel is the mean of its pixels: the brightness is a pixel's, the flux that of times^2 of them.
-    light = torch.exp(at(rings, _widened(said.brightness.double(), widths[:2]), sma)) * unit[..., None]
-    grown = torch.exp(at(rings, _widened(said.growth.double(), widths[2:]), sma))
-    grown = grown * (unit * times**2)[..., None]
-    grown = grown * (sma > 0)[..., None]
-    shape = at(rings, said.shape.double(), sma)
-    spread = at(rings, torch.exp(said.shape_log_error.double())[..., None], sma)[..., 0]
-    there = (length > 0) & batch.usable & (significance(frame) >= DETECTION["polar"])
-    inside = ((sma <= end[:, None]) & there[:, None] & _on_stamp(batch, sma)).sum(1)
-    middle = 0.5 * (times - 1)
-    x, y = said.x.double() * times + middle, said.y.double() * times + middle
-    found = Answer(x, y, sma, light, grown, shape, spread, inside, frame.sky, [], [])
-    flags, notes = _unlike(found, frame, card)
-    return dataclasses.replace(found, flags=flags, notes=notes)
+    light = torch.exp(_widened(found.brightness, widths[:2]))
+    grown = torch.exp(_widened(found.growth, widths[2:])) * (sma > 0)[..., None]
+    there = batch.usable & (significance(frame) >= DETECTION["polar"])
+    inside = ((sma <= said.end[:, None]) & there[:, None] & _on_stamp(batch, sma)).sum(1)
+    spread = torch.exp(found.shape_log_error)
+    answer = Answer(
+        said.x, said.y, sma, light, grown, found.shape, spread, inside, frame.sky, [], []
+    )  # fmt: skip
+    flags, notes = _unlike(answer, frame, card)
+    return dataclasses.replace(answer, flags=flags, notes=notes)
 
 
 def _unlike(said: Answer, frame: Frame, card: Card) -> tuple[list[ProfileFlag], list[list[str]]]:
@@ -232,12 +225,3 @@ def _widened(percentiles: Tensor, factors: Tensor) -> Tensor:
     low, middle, high = percentiles.unbind(-1)
     below, above = middle - low, high - middle
     return torch.stack([middle - factors[0] * below, middle, middle + factors[1] * above], -1)
-
-
-def at(rings: Tensor, values: Tensor, sma: Points) -> Tensor:
-    """Values (galaxy, ring, ...) at semi-major axes (galaxy, radius), linear in ln(a + a_1 / 2)."""
-    own, wanted = (torch.log(a + 0.5 * rings[1]) for a in (rings, sma))
-    place = torch.searchsorted(own, wanted.contiguous()).clamp(1, len(rings) - 1)
-    share = ((wanted - own[place - 1]) / (own[place] - own[place - 1])).clamp(0, 1)[..., None]
-    index = place[..., None].expand(-1, -1, values.shape[2])
-    return values.gather(1, index - 1) * (1 - share) + values.gather(1, index) * share
