@@ -13,7 +13,10 @@ import torch
 from torch.nn import functional
 
 from isolux.batch import Batch
-from isolux.source import measure_source
+from isolux.isophotes.light import Light
+from isolux.isophotes.options import IsophoteOptions
+from isolux.isophotes.place import place_source
+from isolux.source import Source, measure_source
 from isolux.types import Images, PerGalaxy, Tensor
 
 LARGEST = 256
@@ -24,6 +27,8 @@ GAUSSIAN = math.sqrt(2 * math.log(2) / math.pi)
 """FWHM of a Gaussian over the root of its area, 1 / sum P^2."""
 DIMMEST = 1e-6
 """Least noise over the brightest pixel; images without noise have it."""
+APART, COARSE = 4.0, 128
+"""Pixels from which on two places are two sources; side above which they are looked for on pixels of twice the side."""
 APERTURES = (2.0, 4.0, 8.0)
 """Radii in pixels."""
 MOST_SHAPE = 0.85
@@ -61,11 +66,20 @@ class Frame:
     binning: int = 1
 
     @classmethod
-    def of(cls, batch: Batch) -> Frame:
-        """From a batch, by :func:`isolux.source.measure_source`."""
+    def of(cls, batch: Batch, *, placed: bool = False) -> Frame:
+        """From a batch, by :func:`isolux.source.measure_source`.
+
+        Parameters
+        ----------
+        batch : Batch
+            The stamps.
+        placed : bool
+            Where something brighter is beside the galaxy in the middle of a stamp, whether the latter is taken, as
+            isophotes do.
+        """
         times = math.ceil(max(batch.shape) / LARGEST)
         binned = in_bins(batch, times) if times > 1 else batch
-        source = measure_source(binned)
+        source = _own_source(binned, measure_source(binned)) if placed else measure_source(binned)
         peak = (binned.image.double() - source.sky[:, None, None]).abs().amax((1, 2))
         unit, sky = torch.maximum(source.noise, DIMMEST * peak).clamp_min(1e-30), source.sky
         good = (~binned.mask).float()
@@ -99,6 +113,23 @@ def psf_area(batch: Batch) -> PerGalaxy:
         return torch.full((count,), math.nan, device=device)
     area = 1 / (batch.psf.float().square().sum((1, 2)) * batch.psf_oversampling**2)
     return torch.where(area > POINT, area, torch.nan).expand(count).clone()
+
+
+def _own_source(batch: Batch, source: Source) -> Source:
+    """The source that is meant, where it is clearly not the one that was found; that one, as in training, elsewhere."""
+    times = 2 if max(batch.shape) > COARSE else 1
+    small = in_bins(batch, times) if times > 1 else batch
+    corner = 0.5 * (times - 1)
+    seen = dataclasses.replace(source, x=(source.x - corner) / times, y=(source.y - corner) / times)
+    good = (~small.mask).float()
+    unit = (source.noise.clamp_min(1e-30) / times)[:, None, None]
+    image = torch.nan_to_num(((small.image - source.sky[:, None, None]) / unit).float()) * good
+    other = place_source(small, Light.of(image, good, good), seen, IsophoteOptions())
+    x, y = other.x * times + corner, other.y * times + corner
+    apart = torch.hypot(x - source.x, y - source.y) > APART
+    found = {"x": x, "y": y, "axis_ratio": other.axis_ratio, "position_angle": other.position_angle}
+    chosen = {name: torch.where(apart, value, getattr(source, name)) for name, value in found.items()}
+    return dataclasses.replace(source, **chosen)  # type: ignore[arg-type]
 
 
 def in_bins(batch: Batch, times: int) -> Batch:

@@ -144,7 +144,7 @@ def _radii(batch: Batch, step: float) -> Points:
 
 
 def _by_polar(batch: Batch, network: PolarNet, card: Card, sma: Points) -> Answer:
-    frame = Frame.of(batch)
+    frame = Frame.of(batch, placed=True)
     said = read_rings(batch, network, frame)
     found = said.at(sma)
     widths = torch.tensor(card.widths, dtype=torch.float64, device=sma.device)
@@ -180,7 +180,7 @@ def _unlike(said: Answer, frame: Frame, card: Card) -> tuple[list[ProfileFlag], 
 
 
 def _by_pix2prof(batch: Batch, network: Pix2Prof, card: Card, sma: Points) -> Answer:
-    config, frame = network.config, Frame.of(batch)
+    config, frame = network.config, Frame.of(batch, placed=True)
     images = adapted(batch, card, config.size)
     flags, notes = remarks(batch, frame, card, images, (config.low, config.high))
     there = batch.usable & (significance(frame) >= DETECTION["pix2prof"])
