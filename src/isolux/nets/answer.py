@@ -16,7 +16,8 @@ from isolux.types import PerGalaxy, Points, Tensor
 
 D25 = 25.0
 UNSAID = (
-    "a3", "b3", "a4", "b4", "b4_err", "n_pixels", "good_share", "quality", "sky_err", "x_err", "y_err", "r50_err", "r90_err", "d25_err",
+    "a3", "b3", "a4", "b4", "b4_err", "n_pixels", "good_share", "quality",
+    "x_err", "y_err", "sky_err", "r50_err", "r90_err", "d25_err",
 )  # fmt: skip
 """Columns of tables that no network fills."""
 POINTS_ALONE = (
