@@ -74,7 +74,7 @@ class PolarLesson:
 
 def example(made: Mixed) -> Example:
     """What the network sees, and the labels in the units that it sees."""
-    frame = Frame.of(made.batch)
+    frame = Frame.of(made.batch, placed=True)
     unit = torch.log(frame.unit).float()[:, None]
     labels = dataclasses.replace(
         made.labels, brightness=made.labels.brightness - unit, growth=made.labels.growth - unit

@@ -7,6 +7,7 @@ not been. Each galaxy is used a few times, every time with other neighbours, ano
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +34,8 @@ CUT = (1 / 16, 5 / 16)
 """Range of what is cut off each side of the latter, over the side."""
 SMOOTHED, SMOOTHING = 0.35, (0.3, 1.3)
 """Share of stamps whose noise is correlated, as resampled images have it, and the Gaussian's sigmas in pixels."""
+SPOILT = 0.15
+"""Share of stamps of which a ring, a disc or some rows are masked, whatever is there."""
 ALONE = 0.15
 """Least distance of the next light from the middle of stamps without a galaxy, over the side."""
 SKY = 0.1
@@ -128,6 +131,8 @@ def _one(lot: Lot, rng: np.random.Generator) -> dict[str, object]:
     bright = (others > 1) & (others > 0.5 * own)
     mask = bright if rng.uniform() < MASKED else torch.zeros_like(bright)
     size = own.shape[0]
+    if rng.uniform() < SPOILT:
+        mask = mask | _spoilt(size, rng)
     labels = {f.name: getattr(lot.labels, f.name)[row] for f in dataclasses.fields(Labels)}
     cut = round(size * rng.uniform(*CUT)) if rng.uniform() < SMALLER else 0
     labels["known"] = labels["known"] & on_window(lot.labels.select(row), size, cut)[0]
@@ -217,6 +222,18 @@ def _sky(size: int, rng: np.random.Generator) -> Images:
     level, across, along = rng.normal(0, SKY, 3)
     axis = torch.linspace(-1, 1, size)
     return (level + across * axis[None] + along * axis[:, None]).float()
+
+
+def _spoilt(size: int, rng: np.random.Generator) -> Tensor:
+    """A mask (y, x): a ring about the middle, a disc anywhere, or some rows."""
+    axis = torch.arange(size) - (size - 1) / 2
+    kind, width = int(rng.integers(3)), float(np.exp(rng.uniform(0, math.log(12))))
+    if kind == 2:
+        return ((axis - rng.uniform(-0.3, 0.3) * size).abs() < 0.5 * min(width, 5))[:, None].expand(-1, size)
+    up, left = (0.0, 0.0) if kind == 0 else rng.uniform(-0.3, 0.3, 2) * size
+    radius = torch.hypot(axis[:, None] - up, axis - left)
+    least = float(np.exp(rng.uniform(0, math.log(0.2 * size)))) if kind == 0 else 0.0
+    return (radius >= least) & (radius < least + width)
 
 
 def _cut(image: Tensor, width: int) -> Tensor:

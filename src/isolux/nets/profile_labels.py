@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -27,6 +28,10 @@ POWER = 4.0
 """Squared signal-to-noise of a ring at which a profile ends, the paper's."""
 RING = 0.1
 """Width of that ring over its semi-major axis; a pixel at least, and :data:`LEAST_PIXELS` in all."""
+WINDOW, FINE = 40, 4
+"""Side in pixels of the window about the middle of which a finer image is made, and points a pixel there."""
+NEAR = 6.0, 9.0
+"""Semi-major axes in pixels up to which the finer image counts alone, and from which on it does not count."""
 KERNEL = (0.06, 0.24, 0.4, 0.24, 0.06)
 
 
@@ -85,24 +90,82 @@ def _within(points: Tensor, low: float, high: float | Tensor) -> Tensor:
 
 def isophotal(image: Images, x: PerGalaxy, y: PerGalaxy) -> Labels:
     """Labels of noise-free images (galaxy, y, x) of one galaxy each, in units of the noise."""
-    shape = isophote_shapes(image)
+    fine = _finer(image)
+    shape = isophote_shapes(image, fine)
     points = _ellipses(shape, x, y)
-    size = torch.tensor([image.shape[2], image.shape[1]])
-    grid = (2 * points + 1) / size - 1
-    sampled = functional.grid_sample(
-        image[:, None].float(), grid.float(), mode="bicubic", padding_mode="border", align_corners=False
-    )[:, 0]
-    on = _within(points, 0, size - 1)
-    mean = (sampled * on).sum(2) / on.sum(2).clamp_min(1)
+    on = _within(points, 0, torch.tensor([image.shape[2] - 1, image.shape[1] - 1]))
     known = on.mean(2) >= 0.5
-    brightness = torch.log(mean.clamp_min(math.exp(LEAST)))
+    corner = torch.tensor([_corner(image.shape[2]), _corner(image.shape[1])])
+    near = torch.log(_mean(fine, (points - corner + 0.5) * FINE - 0.5, torch.ones_like(on)))
+    far = torch.log(_mean(image.float(), points, on))
+    brightness = far + _nearness()[:, 0] * (near - far)
     return Labels(brightness, log_growth(brightness, shape), shape, known, x, y)
 
 
-def isophote_shapes(image: Images) -> Tensor:
-    """Shapes (galaxy, ring, 2) of the isophotes; beyond the last one on the image its shape is held."""
+def _mean(image: Images, points: Tensor, on: Tensor) -> Points:
+    """Mean brightness (galaxy, ring) at the points (galaxy, ring, point, 2) that count."""
+    size = torch.tensor([image.shape[2], image.shape[1]])
+    sampled = functional.grid_sample(
+        image[:, None],
+        ((2 * points + 1) / size - 1).float(),
+        mode="bicubic",
+        padding_mode="border",
+        align_corners=False,
+    )[:, 0]
+    return ((sampled * on).sum(2) / on.sum(2).clamp_min(1)).clamp_min(math.exp(LEAST))
+
+
+def _corner(side: int) -> int:
+    """First row or column of the window about the middle."""
+    return (side - WINDOW) // 2
+
+
+def _finer(image: Images) -> Images:
+    """The window about the middle (galaxy, v, u) with :data:`FINE` points a pixel, on its cubic spline."""
+    rows, columns = (_corner(n) for n in image.shape[1:])
+    window = image[:, rows : rows + WINDOW, columns : columns + WINDOW].double()
+    matrix = torch.from_numpy(_spline_matrix())
+    return (matrix @ window @ matrix.T).clamp_min(0).float()
+
+
+@lru_cache(maxsize=1)
+def _spline_matrix() -> np.ndarray:
+    """(FINE WINDOW, WINDOW): from pixels to points on their natural cubic B-spline (Unser 1999, IEEE SPM 16, 22)."""
+
+    def basis(t: np.ndarray) -> np.ndarray:
+        t = np.abs(t)
+        return np.where(t < 1, 2 / 3 - t**2 + t**3 / 2, np.where(t < 2, (2 - t) ** 3 / 6, 0.0))
+
+    pixels = np.arange(WINDOW)
+    knots = np.arange(-1, WINDOW + 1)
+    values = basis(pixels[:, None] - knots)
+    ends = np.zeros((2, len(knots)))  # no second derivative at both ends
+    ends[0, :3] = ends[1, -3:] = 1, -2, 1
+    coefficients = np.linalg.solve(np.concatenate([values, ends]), np.eye(WINDOW + 2)[:, :WINDOW])
+    points = (np.arange(FINE * WINDOW) + 0.5) / FINE - 0.5
+    return basis(points[:, None] - knots) @ coefficients
+
+
+def _nearness() -> Tensor:
+    """(ring, 1): one near the centre, where the finer image is looked at, zero far from it."""
+    radii = ring_radii().clamp_min(1e-3)
+    return ((torch.log(NEAR[1] / radii)) / math.log(NEAR[1] / NEAR[0])).clamp(0, 1)[:, None]
+
+
+def isophote_shapes(image: Images, fine: Images) -> Tensor:
+    """Shapes (galaxy, ring, 2) of the isophotes; beyond the last one on the image its shape is held.
+
+    Parameters
+    ----------
+    image, fine : Tensor
+        (galaxy, y, x) the images, and their middle in finer pixels, for small isophotes.
+    """
     radii = ring_radii().numpy()
-    found = np.stack([_shapes_of(one, radii) for one in image.double().numpy()])
+    far, near = (
+        np.stack([_shapes_of(one, radii * times) for one in some.double().numpy()])
+        for some, times in ((image, 1), (fine, FINE))
+    )
+    found = far + _nearness().double().numpy() * (near - far)
     padded = functional.pad(torch.from_numpy(found).transpose(1, 2), (2, 2), mode="replicate")
     kernel = torch.tensor(KERNEL, dtype=torch.float64).expand(2, 1, -1)
     return functional.conv1d(padded, kernel, groups=2).transpose(1, 2).float()
