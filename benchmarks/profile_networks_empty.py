@@ -2,8 +2,9 @@
 
 import galsim
 import numpy as np
-from profile_networks_sets import GRID, Sample
+from profile_networks_sets import Sample
 from profile_networks_shifted import PARAMS, drawn, unit_noise
+from profile_networks_truth import GRID
 
 KINDS = ("white noise", "correlated noise", "gradients", "lights off the middle")
 SIDE, SCALE, ZERO_POINT, NEAREST = 128, 0.396, 22.5, 0.2

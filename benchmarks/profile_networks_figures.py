@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from profile_networks_scores import BRIGHT, Scores
-from profile_networks_sets import GRID
+from profile_networks_truth import GRID
 from small_figures import save_small
 
 COLOURS = {
@@ -22,6 +22,17 @@ LEFT, FLOOR = 0.1, 0.003
 TICKS = (0.003, 0.01, 0.03, 0.1, 0.3, 1, 3)
 """Lines end where fewer than this share of profiles is left; deviations below the second are drawn at it."""
 Found = dict[str, dict[str, Scores]]
+
+
+def spelt(code: str) -> str:
+    """A code's name."""
+    return "Sérsic" if code == "Sersic" else code
+
+
+def codes_of(found: Found) -> list[plt.Line2D]:
+    """Entries of the legend."""
+    shown = [c for c in COLOURS if any(c in some for some in found.values())]
+    return [plt.Line2D([], [], color=COLOURS[c], label=spelt(c)) for c in shown]
 
 
 def draw(found: Found, folder: Path | None) -> None:
@@ -58,10 +69,7 @@ def profiles(found: Found) -> plt.Figure | None:
         if row == len(found) - 1:
             below.set_xlabel("semi-major axis (arcsec)")
     handles = [plt.Line2D([], [], color="k", lw=1.4, label="truth")]
-    handles += [
-        plt.Line2D([], [], color=COLOURS[c], label=c) for c in COLOURS if any(c in s for s in found.values())
-    ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=7, frameon=False)
+    figure.legend(handles=handles + codes_of(found), loc="outside upper center", ncols=7, frameon=False)
     return figure
 
 
@@ -86,7 +94,8 @@ def _profile(top: plt.Axes, below: plt.Axes, some: dict[str, Scores], k: int, na
     below.set_ylim(0.5, -0.5)
     top.tick_params(labelbottom=False)
     _log_ticks(below)
-    top.set_title(f"{NAMES[name]}\n{sample.survey}, {sample.kind}", fontsize=7, pad=2)
+    kind = sample.survey if name == "own" else f"{sample.survey}, {sample.kind}"
+    top.set_title(f"{NAMES[name]}\n{kind}", fontsize=7, pad=2)
 
 
 def _log_ticks(axes: plt.Axes) -> None:
@@ -118,10 +127,7 @@ def lines(found: Found) -> plt.Figure:
     for axis in axes[:, 0]:
         axis.set_ylabel("median |deviation| (mag/arcsec²)")
         _deviation_axis(axis)
-    handles = [
-        plt.Line2D([], [], color=COLOURS[c], label=c) for c in COLOURS if any(c in s for s in found.values())
-    ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=6, frameon=False)
+    figure.legend(handles=codes_of(found), loc="outside upper center", ncols=6, frameon=False)
     return figure
 
 
@@ -165,7 +171,7 @@ def violins(found: Found) -> plt.Figure:
                 drawn["bodies"][0].set(facecolor=COLOURS[code], alpha=0.75 if side == "low" else 0.35)
                 step = -0.2 if side == "low" else 0.2
                 axis.plot([place, place + step], [np.median(each)] * 2, color="k", lw=1.2)
-        labels = [f"{c}\n{np.isfinite(s.each()).sum()}" for c, s in some.items()]
+        labels = [f"{spelt(c)}\n{np.isfinite(s.each()).sum()}" for c, s in some.items()]
         axis.set_xticks(range(len(some)), labels, fontsize=6.5)
         axis.set_title(NAMES[name])
     axes[0, 0].set_yticks(np.log10(TICKS), [f"{tick:g}" for tick in TICKS])
@@ -197,7 +203,15 @@ def dependence(found: Found) -> plt.Figure | None:
         _deviation_axis(axis)
     shown = dict.fromkeys((code, "isophotes"))
     handles = [
-        plt.Line2D([], [], color=COLOURS[c], marker="o" if c == code else None, ms=3, label=c) for c in shown
+        plt.Line2D(
+            [],
+            [],
+            color=COLOURS[c],
+            marker="o" if c == code else None,
+            ms=3,
+            label=spelt(c),
+        )
+        for c in shown
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False)
     return figure
@@ -214,7 +228,7 @@ def _scatter(axis: plt.Axes, found: Found, code: str, value, span: tuple[float, 
         good = np.isfinite(x) & np.isfinite(y)
         x, y = x[good], np.maximum(y[good], FLOOR)
         if name == code:
-            axis.plot(x, y, ".", color=COLOURS[name], ms=2, alpha=0.35, mew=0)
+            axis.plot(x, y, ".", color=COLOURS[name], ms=3, alpha=0.4, mew=0)
         order = np.argsort(x)
         parts = [p for p in np.array_split(order, 12) if len(p) >= 5]
         axis.plot(

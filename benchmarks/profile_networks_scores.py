@@ -10,11 +10,13 @@ import itertools
 
 import numpy as np
 from profile_networks_codes import Reading
-from profile_networks_sets import GRID, Sample, surface_brightness
+from profile_networks_sets import Sample, surface_brightness
+from profile_networks_truth import GRID
 
 BRIGHT, FAILED, FEWEST, MARGIN = 26.5, 0.2, 8, 1.05
 """mag/arcsec^2 of the paper; mag from which a profile has failed; profiles of which a median is said; ratio."""
 
+MOST = 5.0
 STEP = 0.2
 """Arcsec between the paper's radii."""
 
@@ -40,8 +42,8 @@ class Scores:
 
     @property
     def deviation(self) -> np.ndarray:
-        """In magnitudes."""
-        return self.said - self.truth
+        """In magnitudes, :data:`MOST` at most, since light that is not positive has none."""
+        return np.clip(self.said - self.truth, -MOST, MOST)
 
     def pick(self, rows: np.ndarray) -> "Scores":
         """Some samples, by an array of bool."""

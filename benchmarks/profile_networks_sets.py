@@ -21,15 +21,12 @@ import isophotes_mocks
 import numpy as np
 import torch
 from about import commit
+from profile_networks_truth import GRID, faintest, isophotes, on_grid
 from scipy import ndimage
 
-from isolux.nets.polar import ring_radii
 from isolux.nets.profile_data import Mixed, mixed
 from isolux.nets.profile_draw import Universe, draw_lot
 
-GRID = np.concatenate([[0.0], 0.8 * 1.08 ** np.arange(72)])
-"""Semi-major axes in pixels of all codes; the first is for their sake alone and not scored."""
-FAINTEST, POWER, RING = 28.5, 4.0, 0.1
 LOTS, SIDE = 12, 128
 SEEDS = {"own": (31_415_926, 27_182_818), "mocks": (1, 7), "shifted": (11, 12), "empty": (21, 22)}
 """Of the test and of development."""
@@ -97,25 +94,6 @@ def surface_brightness(flux: np.ndarray, zero_point: float, scale: float) -> np.
     return zero_point - 2.5 * np.log10(np.maximum(flux, 1e-9) / scale**2)
 
 
-def truth_on_grid(
-    sma: np.ndarray, level: np.ndarray, e: np.ndarray, noise: float, limit: float, end: float = np.inf
-) -> tuple[np.ndarray, np.ndarray]:
-    """Brightness and ellipticity at :data:`GRID`, NaN outside of where the truth is known and of what is scored."""
-    log_grid, log_sma = np.log(np.maximum(GRID, 0.2)), np.log(np.maximum(sma, 0.2))
-    found = np.exp(np.interp(log_grid, log_sma, np.log(np.maximum(level, 1e-30))))
-    shape = np.interp(log_grid, log_sma, e)
-    around = 2 * np.pi * GRID * np.sqrt(1 - shape)
-    power = (found / noise) ** 2 * np.maximum(around * np.maximum(RING * GRID, 1.0), 1.0)
-    bad = (power < POWER) | (found < limit) | (min(end, sma[-1]) < GRID)
-    there = (np.cumsum(bad) == 0) & (GRID > 0)
-    return np.where(there, found, np.nan), np.where(there, shape, np.nan)
-
-
-def faintest(zero_point: float, scale: float) -> float:
-    """The flux a pixel at which truths end."""
-    return 10 ** (-0.4 * (FAINTEST - zero_point)) * scale**2
-
-
 def kept(folder: Path, name: str, draw: Callable[[], list[Sample]]) -> list[Sample]:
     """Samples from their file, drawn if it is not there; those of too short a truth are left out."""
     path = folder / f"{name}.pickle"
@@ -142,25 +120,19 @@ def own(count: int, seed: int) -> list[Sample]:
 
 
 def _own_sample(made: Mixed, k: int, name: str, survey: str) -> Sample:
-    batch, labels, sigma = made.batch, made.labels, float(made.sigma[k])
+    batch, sigma = made.batch, float(made.sigma[k])
     scale, zero = float(batch.pixel_scale[k]), float(batch.zero_point[k])
-    inside = labels.there(made.present)[k] & labels.known[k]
-    rings = ring_radii().double().numpy()
-    count = int(inside.long().cumprod(0).sum())
-    e = torch.linalg.vector_norm(labels.shape[k], dim=-1).double().numpy()
-    level = np.exp(labels.brightness[k].double().numpy()) * sigma
-    end = float(rings[max(count - 1, 0)]) if count else -1.0
-    truth = truth_on_grid(rings, level, e, sigma, faintest(zero, scale), end)
     mask = batch.mask[k].numpy()
     rows, columns = np.flatnonzero(~mask.all(1)), np.flatnonzero(~mask.all(0))
     cut = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    image = batch.image[k].double().numpy()[cut] * sigma
+    image, own = (part[k].double().numpy()[cut] * sigma for part in (batch.image, made.own))
+    x, y = float(made.labels.x[k]) - columns[0], float(made.labels.y[k]) - rows[0]
+    truth = on_grid(*isophotes(own, (x, y), faintest(zero, scale), points=1), sigma)
     psf = batch.psf[k].double().numpy()
-    x, y = float(labels.x[k]) - columns[0], float(labels.y[k]) - rows[0]
+    places = made.places[k].double().numpy() - [columns[0], rows[0]]
     return Sample(
         name, "own", survey, "drawn", image, np.full_like(image, sigma), mask[cut], psf, width_of(psf), scale,
-        zero, sigma, x, y, *truth,
-        nearest_of(made.places[k].double().numpy(), float(labels.x[k]), float(labels.y[k])),
+        zero, sigma, x, y, *truth, nearest_of(places, x, y),
     )  # fmt: skip
 
 
@@ -187,7 +159,7 @@ def _mock_sample(m: isophotes_mocks.Mock, name: str) -> Sample:
 
     scale, zero = isophotes_mocks.SCALE, isophotes_mocks.ZERO_POINT
     noise = float(np.median(m.sigma[:4]))
-    truth = truth_on_grid(m.sma, m.brightness, m.ellipticity, noise, faintest(zero, scale))
+    truth = on_grid(m.sma, m.brightness, m.ellipticity, noise)
     psf = galsim.Moffat(beta=3, fwhm=float(m.psf_fwhm) * scale).drawImage(nx=41, ny=41, scale=scale).array
     return Sample(
         name, "mocks", "sdss-like", str(m.kind), m.image, m.sigma, m.mask, psf / psf.sum(), float(m.psf_fwhm),

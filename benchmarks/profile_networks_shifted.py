@@ -11,7 +11,8 @@ import dataclasses
 import galsim
 import isophotes_mocks as mocks
 import numpy as np
-from profile_networks_sets import Sample, faintest, nearest_of, truth_on_grid, width_of
+from profile_networks_sets import Sample, nearest_of, width_of
+from profile_networks_truth import faintest, isophotes, on_grid
 from scipy import ndimage
 
 PARAMS = galsim.GSParams(folding_threshold=5e-3, maximum_fft_size=8192)
@@ -67,8 +68,7 @@ def shifted_sample(number: int, rng: np.random.Generator, seed: int) -> Sample:
     grain = np.clip(clean + others, 0, None) * noise * 10 ** rng.uniform(-3, -1)
     sigma = np.sqrt(noise**2 + grain)
     image = clean + others + sigma * unit_noise(rng, side, number % 2 == 1) + noise * sky(rng, side)
-    truth = isophotes(coefficients, centre, side, faintest(camera.zero_point, camera.scale))
-    at = truth_on_grid(*truth[:3], noise, faintest(camera.zero_point, camera.scale))
+    at = on_grid(*isophotes(fine, tuple(centre), faintest(camera.zero_point, camera.scale)), noise)
     kernel = seen.drawImage(nx=41, ny=41, scale=1.0, method="no_pixel").array
     return Sample(
         f"shifted-{seed}-{number:03d}", "shifted", camera.name, kind, image, sigma, mask, kernel / kernel.sum(),
@@ -183,21 +183,3 @@ def drawn(thing: galsim.GSObject, centre: np.ndarray, finer: int, side: int) -> 
         nx=count, ny=count, scale=1 / finer, method="no_pixel", offset=offset, dtype=float
     )
     return image.array * finer**2
-
-
-def isophotes(
-    coefficients: np.ndarray, centre: np.ndarray, side: int, limit: float
-) -> tuple[np.ndarray, ...]:
-    """Semi-major axes, brightness and ellipticity of the true isophotes, as in isophotes_mocks.py."""
-    rows, shape = [], np.array([0.1, 0.0])
-    for a in np.concatenate([[0.0], 0.4 * 1.08 ** np.arange(85)]):
-        if a > 0:
-            shape = mocks.isophote(coefficients, *centre, a, shape)
-        e, angle = np.hypot(*shape), 0.5 * np.degrees(np.arctan2(shape[1], shape[0]))
-        x, y = mocks.ring(*centre, a, e, angle)[:2]
-        level = mocks.sample(coefficients, x, y).mean()
-        on = ((x >= 0) & (x <= side - 1) & (y >= 0) & (y <= side - 1)).mean()
-        if level < limit or on < 0.75:
-            break
-        rows.append((a, level, e))
-    return tuple(np.array(column) for column in zip(*rows, strict=True))
