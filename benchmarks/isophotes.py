@@ -13,6 +13,7 @@ import datetime
 import os
 import pickle
 import sys
+import tempfile
 from pathlib import Path
 
 import isophotes_codes as codes
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200, help="mocks")
     parser.add_argument("--done", action="store_true", help="only mocks that all codes have done already")
     parser.add_argument("--real", action="store_true", help="real galaxies instead")
+    parser.add_argument("--rates", type=int, help="only rates: so many mocks by the slow codes, nothing kept")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -49,6 +51,9 @@ def main() -> None:
     if options.done:
         there = [is_done(s, options.folder, bool(options.autoprof)) for s in stamps]
         made, stamps = ([x for x, good in zip(some, there, strict=True) if good] for some in (made, stamps))
+    if options.rates:
+        rates(stamps, options.rates, options.autoprof)
+        return
     found = measured(stamps, options.folder, options.autoprof)
     print_head("isophotes.py")
     print(f"{len(made)} mocks.\n")
@@ -149,11 +154,28 @@ def print_mocks(made: list[Mock], found: dict[str, list]) -> None:
                 reach(m) for m in made if kind in ("all", str(m.kind)) or (kind == "crowded" and m.crowded)
             )
             print(f"| {code} | {kind} | {row(chosen, share)} |")
+    print_times(found)
+
+
+def print_times(found: dict[str, list]) -> None:
+    """A row a code."""
     print("\n| code | CPU seconds a galaxy (median) | galaxies a second | times isolux |")
     print("|---|---|---|---|")
     times = {code: float(np.median([p.seconds for p in profiles])) for code, profiles in found.items()}
     for code, seconds in times.items():
         print(f"| {code} | {seconds:.3g} | {1 / seconds:.3g} | {seconds / times['isolux']:.3g} |")
+
+
+def rates(stamps: list, count: int, autoprof: str | None) -> None:
+    """All stamps by isolux in one batch, every so many by the others, in one run."""
+    some = stamps[:: max(1, len(stamps) // count)][:count]
+    found = {"isolux": codes.isolux(stamps), "photutils": [codes.photutils(s) for s in some]}
+    if autoprof:
+        with tempfile.TemporaryDirectory() as work:
+            found["AutoProf"] = list(codes.autoprof(some, autoprof, Path(work)).values())
+    print_head("isophotes.py")
+    print(f"{len(stamps)} mocks by isolux, {len(some)} by the others.")
+    print_times(found)
 
 
 def reach(mock: Mock) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,6 +57,8 @@ ALONE = 3.2
 """That of the brightness where there is nothing else."""
 REMARK = 122
 """Letters of a line of remarks."""
+LETTER, SMALLEST = (0.088, 0.065), 0.65
+"""Inches of a letter of the name and of the numbers, and the least size of a name over the usual."""
 SHOWN = 9
 """Isophotes drawn on the image."""
 FAINT = 0.35
@@ -166,9 +169,6 @@ def _view(batch: Batch, profiles: Isophotes, k: int) -> GalaxyView:
 
 
 def _write_head(sheet: Sheet, profiles: Isophotes, k: int) -> None:
-    sheet.text(
-        EDGE, EDGE, printable(profiles.id[k]), fontsize=TITLE_SIZE, fontweight="bold", parse_math=False
-    )
     named = (
         ("total_magnitude", "m", " mag"),
         ("r50", "$R_{50}$", "″"),
@@ -183,13 +183,26 @@ def _write_head(sheet: Sheet, profiles: Isophotes, k: int) -> None:
         value, error = float(profiles[name][k]) * scale, float(profiles.error_of(name)[k]) * scale
         if math.isfinite(value):
             parts.append(f"{symbol} = {with_error(value, error)}{unit}")
-    sheet.text(sheet.width - EDGE, EDGE, ",   ".join(parts), fontsize=TEXT_SIZE, ha="right")
+    numbers = ",   ".join(parts)
+    sheet.text(sheet.width - EDGE, EDGE, numbers, fontsize=TEXT_SIZE, ha="right")
+    room = sheet.width - 2 * EDGE - LETTER[1] * len(re.sub(r"[${}_]", "", numbers))
+    name, size = _fitting(printable(profiles.id[k]), room / LETTER[0])
+    sheet.text(EDGE, EDGE, name, fontsize=size, fontweight="bold", parse_math=False)
     remarks = "; ".join(_said(profiles, k))
     if remarks and int(profiles.length[k]) >= 2:
         lines = textwrap.wrap(remarks, REMARK, max_lines=2, placeholder=" ...")
         for number_, line in enumerate(lines):
             place = EDGE + 0.18 + 0.115 * number_
             sheet.text(EDGE, place, printable(line), fontsize=TEXT_SIZE - 1, color=VERMILLION)
+
+
+def _fitting(name: str, letters: float) -> tuple[str, float]:
+    """A name and its size where there is room for so many letters: smaller, or without its middle."""
+    share = min(letters / max(len(name), 1), 1.0)
+    if share < SMALLEST:
+        half = max(int(letters / SMALLEST - 3) // 2, 4)
+        name, share = f"{name[:half]}...{name[-half:]}" if len(name) > 2 * half + 3 else name, SMALLEST
+    return name, TITLE_SIZE * share
 
 
 def _said(profiles: Isophotes, k: int) -> list[str]:
