@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -32,7 +32,7 @@ EQUAL = (1.3, 2.0)
 """Two sources are equally near where the farther one is so much farther: a factor, and pixels."""
 ALIKE = 2.0
 """Factor by which their brightness may differ."""
-UNLIKE = 1.5
+UNLIKE = 1.0
 """Score from which on a stamp is said to be unlike those of the training."""
 
 
@@ -87,7 +87,8 @@ def mask_network(tensors: dict[str, Tensor], card: Card) -> MaskNet:
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise InputError(f"tensors do not fit the network on the card: {error}") from None
-    return network.eval()
+    fast: Any = network.eval()
+    return cast(MaskNet, fast.to(memory_format=torch.channels_last))
 
 
 def find_masks(
