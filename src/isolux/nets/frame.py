@@ -94,18 +94,6 @@ class Frame:
         return cls(image, good, x, y, shape, width, unit, sky, times)
 
 
-def significance(frame: Frame) -> PerGalaxy:
-    """Largest signal-to-noise (galaxy,) of the light in some round apertures about the source."""
-    rows, columns = (torch.arange(n, device=frame.image.device) for n in frame.image.shape[1:])
-    dy, dx = rows - frame.y[:, None], columns - frame.x[:, None]
-    square = dy[:, :, None] ** 2 + dx[:, None, :] ** 2
-    found = []
-    for radius in APERTURES:
-        inside = frame.good * (square < radius**2)
-        found.append((frame.image * inside).sum((1, 2)) / inside.sum((1, 2)).clamp_min(1).sqrt())
-    return torch.stack(found).amax(0)
-
-
 def psf_area(batch: Batch) -> PerGalaxy:
     """Image pixels (galaxy,) in the area of each PSF, 1 / sum P^2; NaN without one, where it is a single pixel."""
     count, device = len(batch), batch.image.device

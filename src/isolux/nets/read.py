@@ -19,8 +19,9 @@ from isolux.isophotes.quality import ProfileFlag
 from isolux.nets.adapt import adapted, remarks
 from isolux.nets.answer import Answer, radius_of_flux, written
 from isolux.nets.card import Card
-from isolux.nets.frame import GAUSSIAN, LARGEST, Frame, significance
+from isolux.nets.frame import GAUSSIAN, LARGEST, Frame
 from isolux.nets.pix2prof import Pix2Prof, Pix2ProfConfig, scaled
+from isolux.nets.presence import galaxy_present
 from isolux.nets.profile import PolarNet
 from isolux.nets.rings import read_rings
 from isolux.types import Points, Tensor
@@ -31,9 +32,6 @@ PIXELS_AT_ONCE = 1 << 23
 MOST_RADII = 4096
 FAR = 1000.0
 """Pixels are cut to so many widths of Pix2Prof's scaling beyond it: a wrong unit is not to overflow."""
-DETECTION = {"polar": 4.0, "pix2prof": 7.0}
-"""Signal-to-noise in some aperture below which a network is not asked: far below what polar finds by itself; Pix2Prof,
-which cannot say that there is nothing, has that of isophotes."""
 
 
 def network_of(card: Card) -> PolarNet | Pix2Prof:
@@ -150,7 +148,7 @@ def _by_polar(batch: Batch, network: PolarNet, card: Card, sma: Points) -> Answe
     widths = torch.tensor(card.widths, dtype=torch.float64, device=sma.device)
     light = torch.exp(_widened(found.brightness, widths[:2]))
     grown = torch.exp(_widened(found.growth, widths[2:])) * (sma > 0)[..., None]
-    there = batch.usable & (significance(frame) >= DETECTION["polar"])
+    there = batch.usable & galaxy_present(batch, frame, said.x, said.y)
     inside = ((sma <= said.end[:, None]) & there[:, None] & _on_stamp(batch, sma)).sum(1)
     spread = torch.exp(found.shape_log_error)
     answer = Answer(
@@ -183,7 +181,9 @@ def _by_pix2prof(batch: Batch, network: Pix2Prof, card: Card, sma: Points) -> An
     config, frame = network.config, Frame.of(batch, placed=True)
     images = adapted(batch, card, config.size)
     flags, notes = remarks(batch, frame, card, images, (config.low, config.high))
-    there = batch.usable & (significance(frame) >= DETECTION["pix2prof"])
+    corner = 0.5 * (frame.binning - 1)
+    centre = (place.double() * frame.binning + corner for place in (frame.x, frame.y))
+    there = batch.usable & galaxy_present(batch, frame, *centre)
     chosen = torch.nonzero(there)[:, 0]
     values = torch.full((len(batch), 1), torch.nan, dtype=torch.float64, device=sma.device)
     length = torch.zeros(len(batch), dtype=torch.int64, device=sma.device)
