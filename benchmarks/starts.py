@@ -1,6 +1,6 @@
 """What starting values are worth to the fit: learned ones, those of moments, and a truth that was thrown off.
 
-    python benchmarks/starts.py WEIGHTS.safetensors [--count 150] [--seed 7] [--json FILE]
+    python benchmarks/starts.py WEIGHTS.safetensors... [--count 150] [--sets drawn] [--seed 7] [--json FILE]
 
 Galaxies are fitted with a free sky, without errors, by Levenberg-Marquardt as it comes: one Sérsic profile, or a Sérsic
 bulge with an exponential disc about one centre. Sets: `drawn` as in the training, from another seed, neighbours masked;
@@ -29,7 +29,6 @@ from isolux.io.weights import read_weights
 from isolux.nets.profile_data import LOTS, mixed
 from isolux.nets.profile_draw import TRUTH, Universe, draw_lot
 from isolux.nets.start_use import learned_starts, start_network
-from isolux.nets.starts import StartNet
 from isolux.profiles.exponential import HALF_LIGHT
 from isolux.start import Starts
 
@@ -54,17 +53,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("weights", type=Path)
+    parser.add_argument("weights", type=Path, nargs="+", help="of isolux train starts, one or several")
+    parser.add_argument("--sets", default="drawn,shifted,galsim", help="which of them, with commas")
     parser.add_argument("--count", type=int, default=150, help="galaxies of each kind and set")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    tensors, card = read_weights(options.weights)
-    network = start_network(tensors, card)
+    networks = {}
+    for path in options.weights:
+        tensors, card = read_weights(path)
+        name = "learned" if len(options.weights) == 1 else f"learned ({path.stem})"
+        networks[name] = (start_network(tensors, card), card)
     rows = []
-    for one in all_sets(options.count, options.seed):
-        rows += compare(one, network, card)
+    for one in all_sets(options.sets.split(","), options.count, options.seed):
+        rows += compare(one, networks)
     heads = list(rows[0])
     print("| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
     for row in rows:
@@ -75,17 +78,20 @@ def main() -> None:
         options.json.write_text(json.dumps({**about, "count": options.count, "rows": rows}, indent=1) + "\n")
 
 
-def all_sets(count: int, seed: int):
+def all_sets(names: list[str], count: int, seed: int):
     """The sets, one after the other."""
-    yield from drawn("drawn", Universe(size=128, seed=1000 + seed), count)
-    yield from drawn("shifted", Universe(("lsst", "hst"), 192, 2000 + seed), count)
-    yield from by_galsim(count, seed)
+    if "drawn" in names:
+        yield from drawn("drawn", Universe(size=128, seed=1000 + seed), count)
+    if "shifted" in names:
+        yield from drawn("shifted", Universe(("lsst", "hst"), 192, 2000 + seed), count)
+    if "galsim" in names:
+        yield from by_galsim(count, seed)
 
 
 def drawn(name: str, universe: Universe, count: int):
     """Sets of the training's kind."""
     lots = [draw_lot((universe, k)) for k in range(LOTS + 2)]
-    parts, wanted = [], 5 * count
+    parts, wanted = [], 8 * count
     for k in range(0, wanted, 64):
         parts.append(mixed(lots, universe, k, 64))
     for kind, scene in ((0, ONE), (1, TWO), (2, ONE), (2, TWO)):
@@ -204,11 +210,14 @@ def by_galsim(count: int, seed: int):
         yield Set(f"GalSim, {label}", batch, scene, {"truth": table, "truth thrown off": thrown(table, seed)})
 
 
-def compare(one: Set, network: StartNet, card) -> list[dict]:
+def compare(one: Set, networks: dict) -> list[dict]:
     """A row a start."""
     makers = {
         "moments": lambda: Starts.by_moments(one.scene, one.batch),
-        "learned": lambda: learned_starts(one.batch, one.scene, network, card),
+        **{
+            name: (lambda own=own: learned_starts(one.batch, one.scene, *own))
+            for name, own in networks.items()
+        },
         **{name: (lambda t=t: Starts.by_moments(one.scene, one.batch, t)) for name, t in one.starts.items()},
     }
     fits, rows = {}, []

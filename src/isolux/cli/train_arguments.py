@@ -66,7 +66,9 @@ class TrainArguments:
     """How: fields of :class:`isolux.nets.train.TrainOptions`."""
 
     panel: ClassVar[str] = "Training"
-    steps: int | None = option("N", "Steps of the whole schedule. Default 20000 (pix2prof: 100000, starts: 12000).")
+    steps: int | None = option(
+        "N", "Steps of the whole schedule. Default 20000 (pix2prof: 100000, starts: 12000)."
+    )
     minutes: float | None = option("M", "Stop after so long, to go on another time. Default: no limit.")
     rate: float | None = option("RATE", "Largest learning rate. Default 0.002 (pix2prof: 0.0002).")
     seed: int | None = option("N", "Of galaxies, weights and dropout. Default 0.")
