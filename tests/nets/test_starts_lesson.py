@@ -32,7 +32,7 @@ FEW = dataclasses.replace(UNIVERSE, size=48, lot=4)
 @pytest.fixture(scope="module")
 def lesson():
     with Lots(UNIVERSE) as lots:
-        yield StartLesson(UNIVERSE, lots, count=16, validation=24)
+        yield StartLesson(UNIVERSE, lots, count=48, validation=48)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_errors_are_stretched_to_hold_their_share(lesson):
 
 def test_a_batch_is_a_function_of_its_number(lesson):
     with Lots(UNIVERSE) as lots:
-        other = StartLesson(UNIVERSE, lots, count=16, validation=0)
+        other = StartLesson(UNIVERSE, lots, count=48, validation=0)
         later = other.batch(9)
     lesson.batch(8)
     same = lesson.batch(9)
