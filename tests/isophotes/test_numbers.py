@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from isolux import Batch
 from isolux.isophotes import IsophoteOptions, measure_isophotes
 from isolux.isophotes.total import light_beyond
 from isophote_skies import ZERO, batch_of, disc, noisy
@@ -126,3 +127,13 @@ def test_nothing_is_extrapolated_that_does_not_fall():
     for level in (torch.full_like(sma, 3.0), 1 + 0.1 * sma, torch.exp(-sma / 200)):
         found = light_beyond(sma, level, 1e-4 * torch.ones_like(sma), end, ratio)
         assert all(bool(torch.isnan(t).all()) for t in found)
+
+
+@pytest.mark.parametrize(("scale", "pixels"), [(0.4, 0.5), (0.1, 2.0), (0.03, 2.0)])
+def test_the_usual_step_is_a_fifth_of_an_arcsec_or_two_pixels(scale, pixels):
+    found = measure_isophotes(Batch.from_arrays(np.zeros((1, 48, 48)), sigma=1.0, pixel_scale=scale))
+    np.testing.assert_allclose(found.sma[0, :3].numpy(), pixels * np.arange(3))
+    given = measure_isophotes(
+        Batch.from_arrays(np.zeros((1, 48, 48)), sigma=1.0, pixel_scale=scale), IsophoteOptions(step=0.5)
+    )
+    np.testing.assert_allclose(given.sma[0, 1].numpy(), 0.5 / scale)

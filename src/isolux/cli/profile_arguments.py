@@ -64,7 +64,9 @@ class IsophoteArguments:
     """How to measure: fields of :class:`isolux.isophotes.IsophoteOptions`."""
 
     panel: ClassVar[str] = "Isophotes"
-    step: float | None = option("ARCSEC", "Between semi-major axes. Default 0.2.")
+    step: float | None = option(
+        "ARCSEC", "Between semi-major axes. Default 0.2, or two pixels where these are less."
+    )
     ratio: float | None = option("R", "Instead: each semi-major axis over the one before, such as 1.1.")
     geometry: str | None = option("KIND", "free, or fixed: one ellipse for a galaxy. Default free.")
     axis_ratio: float | None = option("Q", "Of the fixed ellipse. Default: fitted.")

@@ -102,7 +102,7 @@ class Read(Method):
 
     network: PolarNet | Pix2Prof
     card: Card
-    step: float = 0.2
+    step: float | None = None
     levels: tuple[float, ...] = ()
 
     def setting(self) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def method_of(
     network, card = _weights(name, networks.weights)
     if name == "pix2prof":
         _check_pix2prof(card, planes, bands)
-    return Read(network, card, float(given.get("step", 0.2)), tuple(given.get("levels", ())))
+    return Read(network, card, given.get("step"), tuple(given.get("levels", ())))
 
 
 def _weights(name: str, path: Path | None) -> tuple[PolarNet | Pix2Prof, Card]:

@@ -29,7 +29,7 @@ from isolux.isophotes.ellipses import Ellipses, nodes, shape_of
 from isolux.isophotes.fit import Fitted, begin, fit_ellipses, ring_series
 from isolux.isophotes.growth import Growth
 from isolux.isophotes.light import Light
-from isolux.isophotes.options import IsophoteOptions
+from isolux.isophotes.options import IsophoteOptions, steps_of
 from isolux.isophotes.outliers import find_one_sided, find_outliers
 from isolux.isophotes.place import middle_of, place_source
 from isolux.isophotes.profiles import Isophotes
@@ -138,16 +138,17 @@ def _radii(batch: Batch, options: IsophoteOptions) -> Points:
         return radii.expand(len(batch), -1)
     scale = batch.pixel_scale.double()
     scale = torch.where(batch.usable & (scale > 0), scale, scale.new_ones(()))
-    largest = max((s for s, good in zip(scale.tolist(), usable, strict=True) if good), default=1.0)
-    count = 1 + math.ceil(farthest * largest / options.step)
+    step = steps_of(options.step, scale)
+    least = min((s for s, good in zip(step.tolist(), usable, strict=True) if good), default=1.0)
+    count = 1 + math.ceil(farthest / least)
     if count > MOST_RADII:
         raise InputError(
             f"step of isophotes: {count} radii in stamps of {batch.shape[0]} x {batch.shape[1]} pixels",
             options.step,
-            f"{farthest * largest / MOST_RADII:.3g} or more",
+            f"{farthest * float((scale * step).min()) / (least * MOST_RADII):.3g} or more",
         )
     steps = torch.arange(max(count, 2), dtype=torch.float64, device=batch.image.device)
-    return steps * (options.step / scale)[:, None]
+    return steps * step[:, None]
 
 
 def _measure(batch: Batch, radii: Points, options: IsophoteOptions, given: Ellipses | None) -> Isophotes:

@@ -6,12 +6,20 @@ import dataclasses
 import math
 
 from isolux.errors import InputError, unknown_name
+from isolux.types import PerGalaxy
 
 GEOMETRIES = ("free", "fixed")
 AVERAGES = ("mean", "median")
 SKIES = ("measured", "given")
 ENDINGS = ("error", "scatter")
 PLACES = ("auto", "brightest", "middle")
+STEP, STEP_PIXELS = 0.2, 2.0
+"""Steps between semi-major axes in arcsec where none is given, and in pixels at most."""
+
+
+def steps_of(step: float | None, scale: PerGalaxy) -> PerGalaxy:
+    """Pixels (galaxy,) between semi-major axes, of a step in arcsec or the usual one, at pixel scales (galaxy,)."""
+    return (STEP / scale).clamp_max(STEP_PIXELS) if step is None else step / scale
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +28,8 @@ class IsophoteOptions:
 
     Parameters
     ----------
-    step : float
-        Arcsec between semi-major axes.
+    step : float, optional
+        Arcsec between semi-major axes. Where left out, 0.2, or two pixels where these are less.
     ratio : float, optional
         Instead of equal steps: each semi-major axis over the one before, such as 1.1; the first is half a pixel.
     geometry : {"free", "fixed"}
@@ -64,7 +72,7 @@ class IsophoteOptions:
         If one of them cannot be.
     """
 
-    step: float = 0.2
+    step: float | None = None
     ratio: float | None = None
     geometry: str = "free"
     axis_ratio: float | None = None

@@ -14,6 +14,7 @@ import torch
 
 from isolux.batch import Batch
 from isolux.errors import FitWarning, InputError
+from isolux.isophotes.options import steps_of
 from isolux.isophotes.profiles import Isophotes
 from isolux.isophotes.quality import ProfileFlag
 from isolux.nets.adapt import adapted, remarks
@@ -46,7 +47,7 @@ def read_profiles(
     network: PolarNet | Pix2Prof,
     card: Card,
     *,
-    step: float = 0.2,
+    step: float | None = None,
     band: str | None = None,
     sma: Points | None = None,
     levels: Sequence[float] = (),
@@ -62,8 +63,9 @@ def read_profiles(
     card : Card
         Of the weights. Where they read one survey's units, images are converted to its zero point, which is exact, and
         to its pixels, which a remark says.
-    step : float
-        Arcsec between semi-major axes. Pix2Prof says a value every 0.2; others are straight between these.
+    step : float, optional
+        Arcsec between semi-major axes; where left out, 0.2, or two pixels where these are less. Pix2Prof says a value
+        every 0.2; others are straight between these.
     band : str, optional
         The batch's, to be compared with the card.
     sma : Tensor, optional
@@ -90,7 +92,7 @@ def read_profiles(
     card.refuse(batch)
     if said := card.remark(band):
         warnings.warn(said, FitWarning, stacklevel=2)
-    if not (math.isfinite(step) and step > 0):
+    if step is not None and not (math.isfinite(step) and step > 0):
         raise InputError("step of profiles in arcsec", step, "above 0")
     radii = _radii(batch, step) if sma is None else sma.to(batch.image.device, torch.float64)
     parts, order = [], []
@@ -128,17 +130,18 @@ def _cropped(batch: Batch) -> Batch:
     return dataclasses.replace(batch, **parts)
 
 
-def _radii(batch: Batch, step: float) -> Points:
+def _radii(batch: Batch, step: float | None) -> Points:
     """Semi-major axes (galaxy, radius) in pixels. A galaxy of odd pixels does not decide over all: its profile ends."""
     scale = batch.pixel_scale.double()
     good = batch.usable & (scale > 0) & torch.isfinite(scale)
     scale = torch.where(good, scale, 1.0)
-    counts = torch.where(good, 1 + torch.ceil(0.5 * math.hypot(*batch.shape) * scale / step), 2.0)
-    if bool(good.any()) and not bool((counts[good] <= MOST_RADII).any()):
+    steps = steps_of(step, scale)
+    counts = torch.where(good, 1 + torch.ceil(0.5 * math.hypot(*batch.shape) / steps), 2.0)
+    if step is not None and bool(good.any()) and not bool((counts[good] <= MOST_RADII).any()):
         least = step * float(counts[good].min()) / MOST_RADII
         raise InputError("step of profiles in arcsec", step, f"{least:.3g} or more")
     count = max(2, int(counts.clamp_max(MOST_RADII).max()))
-    return torch.arange(count, dtype=torch.float64, device=scale.device) * (step / scale)[:, None]
+    return torch.arange(count, dtype=torch.float64, device=scale.device) * steps[:, None]
 
 
 def _by_polar(batch: Batch, network: PolarNet, card: Card, sma: Points) -> Answer:
