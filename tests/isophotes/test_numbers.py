@@ -131,9 +131,12 @@ def test_nothing_is_extrapolated_that_does_not_fall():
 
 @pytest.mark.parametrize(("scale", "pixels"), [(0.4, 0.5), (0.1, 2.0), (0.03, 2.0)])
 def test_the_usual_step_is_a_fifth_of_an_arcsec_or_two_pixels(scale, pixels):
-    found = measure_isophotes(Batch.from_arrays(np.zeros((1, 48, 48)), sigma=1.0, pixel_scale=scale))
+    found = measure_isophotes(
+        Batch.from_arrays(np.zeros((1, 48, 48)), sigma=np.ones((1, 48, 48)), pixel_scale=scale)
+    )
     np.testing.assert_allclose(found.sma[0, :3].numpy(), pixels * np.arange(3))
     given = measure_isophotes(
-        Batch.from_arrays(np.zeros((1, 48, 48)), sigma=1.0, pixel_scale=scale), IsophoteOptions(step=0.5)
+        Batch.from_arrays(np.zeros((1, 48, 48)), sigma=np.ones((1, 48, 48)), pixel_scale=scale),
+        IsophoteOptions(step=0.5),
     )
     np.testing.assert_allclose(given.sma[0, 1].numpy(), 0.5 / scale)

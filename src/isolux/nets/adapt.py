@@ -127,9 +127,7 @@ def remarks(
     share = beyond.sum((1, 2)) / seen.sum((1, 2)).clamp_min(1)
     for k, own in enumerate(notes):
         if abs(float(sky[k])) > SKY:
-            own.append(
-                f"sky {float(sky[k]):.2g} times the noise, in training 0"
-            )
+            own.append(f"sky {float(sky[k]):.2g} times the noise, in training 0")
         if float(off[k]) > OFF:
             own.append(f"{float(off[k]):.0f} pixels off the middle, in training up to {OFF:.0f}")
         if float(share[k]) > 0.5:
@@ -137,7 +135,5 @@ def remarks(
         flags[k] = ProfileFlag.UNLIKE if own else ProfileFlag(0)
         if float(ratio[k]) != 1.0:
             flags[k] |= ProfileFlag.RESAMPLED
-            own.append(
-                f"pixels of {float(batch.pixel_scale[k]):.3g} made {card.pixel_scale[0]:.3g} arcsec"
-            )
+            own.append(f"pixels of {float(batch.pixel_scale[k]):.3g} made {card.pixel_scale[0]:.3g} arcsec")
     return flags, notes
