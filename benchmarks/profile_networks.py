@@ -36,12 +36,13 @@ EXPLAINED = """\
 Truth of all sets: the mean along the true isophotes of the galaxy alone, convolved and without noise, found with
 SciPy's splines (not the labels that the networks learn). Radii of all codes: 8 % apart from 0.8 pixels to where the
 squared signal-to-noise of a ring a tenth of its radius wide falls below 4, or 28.5 mag/arcsec2, or a quarter of the
-ring is off the image. mag/arcsec2. A profile's deviation is the median |deviation| over the radii of the truth that the code has;
-tables give the median over profiles (and interquartile range). *Whole*: radii that a code leaves out count as worse
-than any other. *Bias*: positive is too faint. *Inside 68 %*, *pull width*: of the network's interval, or one error of
-the others, over all radii; should be 68 % and 1. *Radii*: share of the truth's at which there is a profile. *As in the
-paper*: at steps of 0.2 arcsec to the end of the longer profile, the shorter held at its last value. Size, ellipticity
-(of the last isophote), signal-to-noise inside the half-light radius and distance of the next source are the truth's.
+ring is off the image. mag/arcsec2. A profile's deviation is the median |deviation| over the radii of the truth that the
+code has; tables give the median over profiles (and interquartile range). *Whole*: radii that a code leaves out count as
+worse than any other. *Bias*: positive is too faint. *Inside 68 %*, *pull width*: of the network's interval, or one
+error of the others, over all radii; should be 68 % and 1. *Radii*: share of the truth's at which there is a profile.
+*As in the paper*: at steps of 0.2 arcsec to the end of the longer profile, the shorter held at its last value. Size,
+ellipticity (of the last isophote), signal-to-noise inside the half-light radius and distance of the next source are the
+truth's.
 """
 TITLES = {
     "own": "Own simulator (SDSS, HSC and Euclid presets)",
