@@ -32,6 +32,7 @@ from isolux.isophotes.light import Light
 from isolux.isophotes.options import IsophoteOptions, steps_of
 from isolux.isophotes.outliers import find_one_sided, find_outliers
 from isolux.isophotes.place import middle_of, place_source
+from isolux.isophotes.presence import light_present, near_middle
 from isolux.isophotes.profiles import Isophotes
 from isolux.isophotes.rings import Bench, Rings, filled, measure_rings, shape_variance
 from isolux.isophotes.sheet import brightness, written
@@ -158,6 +159,10 @@ def _measure(batch: Batch, radii: Points, options: IsophoteOptions, given: Ellip
     if given is None:
         source = place_source(batch, light, source, options)
     traced = _trace(light, source, inside, options, given)
+    there = torch.ones_like(batch.usable)
+    if given is None:
+        there = light_present(light.image, light.good, source.x, source.y)
+        there &= near_middle(batch, source.x, source.y) | (options.place != "auto")
     if options.sky == "given":
         level = (options.sky_level - source.sky) / unit
         error = torch.full_like(level, options.sky_error) / unit
@@ -175,7 +180,7 @@ def _measure(batch: Batch, radii: Points, options: IsophoteOptions, given: Ellip
     rings = dataclasses.replace(rings, level=level, variance=variance)
     return written(
         batch, source, unit, options, traced=traced, rings=rings, gap=gap, growth=growth, series=series,
-        length=length, cut=cut,
+        length=length, cut=cut, there=there,
     )  # fmt: skip
 
 

@@ -69,6 +69,7 @@ def written(
     series: Series,
     length: Tensor,
     cut: Tensor,
+    there: Tensor,
 ) -> Isophotes:
     """Profiles from what was measured in units of the noise."""
     bench, sky, sky_error, tail, taken = (
@@ -78,7 +79,7 @@ def written(
     sma, scale = rings.sma, unit[:, None]
     significance = growth.significance(sky_error)
     usable = batch.usable
-    seen = usable & (significance >= options.detection)
+    seen = usable & there & (significance >= options.detection)
     length = torch.where(seen, length, 0)
     own, spread = _at_nodes(fitted.own, sma), torch.sqrt(_at_nodes(fitted.variance, sma))
     quality = _quality(rings, gap, own)

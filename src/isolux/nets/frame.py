@@ -29,8 +29,6 @@ DIMMEST = 1e-6
 """Least noise over the brightest pixel; images without noise have it."""
 APART, COARSE = 4.0, 128
 """Pixels from which on two places are two sources; side above which they are looked for on pixels of twice the side."""
-APERTURES = (2.0, 4.0, 8.0)
-"""Radii in pixels."""
 MOST_SHAPE = 0.85
 """Largest ellipticity to begin with."""
 

@@ -15,6 +15,7 @@ import torch
 from isolux.batch import Batch
 from isolux.errors import FitWarning, InputError
 from isolux.isophotes.options import steps_of
+from isolux.isophotes.presence import light_present, near_middle
 from isolux.isophotes.profiles import Isophotes
 from isolux.isophotes.quality import ProfileFlag
 from isolux.nets.adapt import adapted, remarks
@@ -22,7 +23,6 @@ from isolux.nets.answer import Answer, radius_of_flux, written
 from isolux.nets.card import Card
 from isolux.nets.frame import GAUSSIAN, LARGEST, Frame
 from isolux.nets.pix2prof import Pix2Prof, Pix2ProfConfig, scaled
-from isolux.nets.presence import galaxy_present
 from isolux.nets.profile import PolarNet
 from isolux.nets.rings import read_rings
 from isolux.types import Points, Tensor
@@ -151,7 +151,7 @@ def _by_polar(batch: Batch, network: PolarNet, card: Card, sma: Points) -> Answe
     widths = torch.tensor(card.widths, dtype=torch.float64, device=sma.device)
     light = torch.exp(_widened(found.brightness, widths[:2]))
     grown = torch.exp(_widened(found.growth, widths[2:])) * (sma > 0)[..., None]
-    there = batch.usable & galaxy_present(batch, frame, said.x, said.y)
+    there = batch.usable & _seen(frame) & near_middle(batch, said.x, said.y)
     inside = ((sma <= said.end[:, None]) & there[:, None] & _on_stamp(batch, sma)).sum(1)
     spread = torch.exp(found.shape_log_error)
     answer = Answer(
@@ -159,6 +159,10 @@ def _by_polar(batch: Batch, network: PolarNet, card: Card, sma: Points) -> Answe
     )  # fmt: skip
     flags, notes = _unlike(answer, frame, card)
     return dataclasses.replace(answer, flags=flags, notes=notes)
+
+
+def _seen(frame: Frame) -> Tensor:
+    return light_present(frame.image, frame.good, frame.x, frame.y)
 
 
 def _unlike(said: Answer, frame: Frame, card: Card) -> tuple[list[ProfileFlag], list[list[str]]]:
@@ -186,7 +190,7 @@ def _by_pix2prof(batch: Batch, network: Pix2Prof, card: Card, sma: Points) -> An
     flags, notes = remarks(batch, frame, card, images, (config.low, config.high))
     corner = 0.5 * (frame.binning - 1)
     centre = (place.double() * frame.binning + corner for place in (frame.x, frame.y))
-    there = batch.usable & galaxy_present(batch, frame, *centre)
+    there = batch.usable & _seen(frame) & near_middle(batch, *centre)
     chosen = torch.nonzero(there)[:, 0]
     values = torch.full((len(batch), 1), torch.nan, dtype=torch.float64, device=sma.device)
     length = torch.zeros(len(batch), dtype=torch.int64, device=sma.device)

@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from isolux.batch import Batch
+from isolux.isophotes import IsophoteOptions, measure_isophotes
+from isolux.isophotes.presence import aperture_signals, block_scatter, light_present, near_middle
+from isolux.isophotes.quality import ProfileFlag
 from isolux.nets.frame import Frame
-from isolux.nets.presence import aperture_signals, block_scatter, galaxy_present
 
 
 def noise(count, tall, wide, sigma, rng):
@@ -24,7 +26,8 @@ def present(images, mask=None):
     batch = Batch.from_arrays(images, sigma=np.ones_like(images), mask=mask)
     frame = Frame.of(batch)
     times, middle = frame.binning, 0.5 * (frame.binning - 1)
-    return galaxy_present(batch, frame, frame.x * times + middle, frame.y * times + middle).tolist()
+    seen = light_present(frame.image, frame.good, frame.x, frame.y)
+    return (seen & near_middle(batch, frame.x * times + middle, frame.y * times + middle)).tolist()
 
 
 def disc(tall, wide, x, y, peak, scale):
@@ -43,14 +46,16 @@ def test_noise_is_no_galaxy(sigma, side):
 def test_correlated_noise_would_pass_by_the_noise_of_pixels():
     images = noise(60, 128, 128, 1.3, np.random.default_rng(1))
     frame = Frame.of(Batch.from_arrays(images, sigma=np.ones_like(images)))
-    assert float((aperture_signals(frame).amax(1) > 7).float().mean()) > 0.3
+    assert (
+        float((aperture_signals(frame.image, frame.good, frame.x, frame.y).amax(1) > 7).float().mean()) > 0.3
+    )
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.9])
 def test_block_scatter_is_that_of_sums(sigma):
     images = noise(40, 192, 192, sigma, np.random.default_rng(2))
     frame = Frame.of(Batch.from_arrays(images, sigma=np.ones_like(images)))
-    found = block_scatter(frame).mean(0)
+    found = block_scatter(frame.image, frame.good).mean(0)
     for k, side in enumerate((4, 7, 14)):
         cut = images[:, : 192 // side * side, : 192 // side * side] / frame.unit.numpy()[:, None, None]
         sums = cut.reshape(40, 192 // side, side, 192 // side, side).sum((2, 4)) / side
@@ -87,8 +92,8 @@ def test_off_the_middle_is_told_by_each_stamps_own_size():
     large = disc(120, 150, 74.0, 60.0, 50.0, 3.0) + rng.normal(size=(120, 150))
     batch = Batch.from_arrays([small, large], sigma=[np.ones_like(small), np.ones_like(large)])
     frame = Frame.of(batch)
-    assert galaxy_present(batch, frame, frame.x, frame.y).tolist() == [True, True]
-    assert galaxy_present(batch, frame, frame.x + 9.5, frame.y).tolist() == [False, True]
+    assert near_middle(batch, frame.x, frame.y).tolist() == [True, True]
+    assert near_middle(batch, frame.x + 9.5, frame.y).tolist() == [False, True]
 
 
 def test_in_small_stamps_some_pixels_off_the_middle_are_none():
@@ -116,7 +121,25 @@ def test_masked_light_does_not_count():
     mask = np.zeros(images.shape, bool)
     mask[:, 28:36, 28:36] = True
     images[:, 28:36, 28:36] += 1000.0
-    assert torch.isfinite(
-        block_scatter(Frame.of(Batch.from_arrays(images, mask=mask, sigma=np.ones_like(images))))
-    ).all()
+    frame = Frame.of(Batch.from_arrays(images, mask=mask, sigma=np.ones_like(images)))
+    assert torch.isfinite(block_scatter(frame.image, frame.good)).all()
     assert not any(present(images, mask))
+
+
+@pytest.mark.parametrize("sigma", [0.0, 1.3])
+def test_isophotes_of_empty_sky_are_empty(sigma):
+    images = noise(40, 96, 96, sigma, np.random.default_rng(11))
+    found = measure_isophotes(Batch.from_arrays(images, sigma=np.ones_like(images)))
+    assert (
+        int((found.length > 0).sum()) <= 1
+    )  # by the noise of pixels alone a quarter of the smooth ones had a profile
+    assert ProfileFlag.NO_GALAXY in found.flags[int((found.length == 0).long().argmax())]
+
+
+def test_isophotes_of_a_star_off_the_middle_are_asked_for():
+    images = disc(96, 96, 8, 48, 300.0, 1.2) + noise(3, 96, 96, 0.0, np.random.default_rng(6))
+    batch = Batch.from_arrays(images, sigma=np.ones_like(images))
+    assert measure_isophotes(batch).length.tolist() == [0, 0, 0]
+    # A caller who names the brightest place, wherever it is, gets it.
+    near = Batch.from_arrays(np.roll(images, 22, 2), sigma=np.ones_like(images))
+    assert bool((measure_isophotes(near, IsophoteOptions(place="brightest")).length > 0).all())
