@@ -93,10 +93,10 @@ def read_shards(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def write_file(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
     """One file, which is there whole or not at all."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    with put_whole(path) as temporary:
-        save_file(tensors, temporary, header)
+    with put_whole(path) as temporary:  # by Python: the library's own files are for nobody else to read
+        temporary.write_bytes(save(tensors, header))
 
 
 def read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
