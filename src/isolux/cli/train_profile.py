@@ -161,4 +161,6 @@ def _of_pix2prof(lesson: Pix2ProfLesson, data: dict[str, Any]) -> Course:
         made = Card("pix2prof", config, data, training, scores, limits=LIMITS["pix2prof"], **seen)
         return with_ranges(made)
 
-    return Course("pix2prof", lesson, data, card)
+    # The scaling is found from the first batch: a checkpoint of another one is not to be gone on with.
+    scale = {name: getattr(lesson.config, name) for name in ("low", "high")}
+    return Course("pix2prof", lesson, data | scale, card)
