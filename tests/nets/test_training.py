@@ -209,5 +209,10 @@ def test_any_sequence_of_a_table_can_be_learned(tmp_path):
     network, card = read_network(tmp_path / "out" / "pix2prof.safetensors")
     assert card.data["rows"] == 12
     assert network.config.size == 32
+    brighter = (100 * torch.tensor(images)).tolist()
+    parquet.write_table(pa.table({"id": names, "image": brighter, "label": labels}), tmp_path / "t.parquet")
+    other = CliRunner().invoke(app, call)  # another scaling than that of the checkpoint
+    assert other.exit_code == 2
+    assert "high" in other.output
     for wrong in (["--label", "nothing"], ["--network", "polar"], ["--share", "0.000001"]):
         assert CliRunner().invoke(app, [*call, *wrong]).exit_code == 2
