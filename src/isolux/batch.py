@@ -302,6 +302,18 @@ class Batch:
         }
         return dataclasses.replace(picked, **lists)
 
+    def blanked(self, what: str) -> Batch:
+        """The same galaxies without a good pixel, failed, and why."""
+        return dataclasses.replace(
+            self,
+            image=torch.zeros_like(self.image),
+            sigma=torch.ones_like(self.sigma),
+            mask=torch.ones_like(self.mask),
+            psf=None,
+            status=(Status.FAILED,) * len(self),
+            message=(what,) * len(self),
+        )
+
     def split(self, size: int) -> Iterator[Batch]:
         """Batches of at most ``size`` galaxies, in order."""
         for first in range(0, len(self), size):

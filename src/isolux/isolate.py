@@ -20,7 +20,7 @@ from isolux.errors import InputError
 from isolux.fit import fit
 from isolux.result import Result
 from isolux.scene import Scene
-from isolux.status import Flag, Status
+from isolux.status import Flag
 
 CPU = torch.device("cpu")
 Found = TypeVar("Found")
@@ -121,13 +121,5 @@ def fit_each(
 
 def failed(batch: Batch, scene: Scene, start: Mapping[str, np.ndarray], what: str, **options: Any) -> Result:
     """The row of the galaxy of a batch of one: that of a stamp without pixels, with what happened."""
-    blank = dataclasses.replace(
-        batch,
-        image=torch.zeros_like(batch.image),
-        sigma=torch.ones_like(batch.sigma),
-        mask=torch.ones_like(batch.mask),
-        psf=None,
-        status=(Status.FAILED,),
-        message=(f"galaxy {batch.id[0]}: {what}",),
-    )
+    blank = batch.blanked(f"galaxy {batch.id[0]}: {what}")
     return fit(blank, scene, start=start or None, **options)

@@ -7,8 +7,6 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from isolux.batch import Batch
 from isolux.cli.declare import given_of
 from isolux.cli.profile_arguments import IsophoteArguments, NetworkArguments, PlaneArguments, ProfileBands
@@ -23,7 +21,6 @@ from isolux.nets.card import Card
 from isolux.nets.pix2prof import Pix2Prof
 from isolux.nets.profile import PolarNet
 from isolux.nets.read import read_profiles
-from isolux.status import Status
 
 METHODS = ("isophotes", "polar", "pix2prof")
 OF_NETWORKS = ("step", "levels")
@@ -70,7 +67,7 @@ class Method(ABC):
             raise
         except Exception as error:
             if len(batch) == 1:
-                return self.one(_blank(batch, f"galaxy {batch.id[0]}: {type(error).__name__}: {error}"))
+                return self.one(batch.blanked(f"galaxy {batch.id[0]}: {type(error).__name__}: {error}"))
         half = len(batch) // 2
         parts = (batch.select(range(half)), batch.select(range(half, len(batch))))
         return Isophotes.concatenate([self._safely(part) for part in parts])
@@ -169,16 +166,3 @@ def _check_pix2prof(card: Card, planes: PlaneArguments, bands: ProfileBands) -> 
             f"pix2prof reads images of zero point {card.zero_point:g} and converts others: say that of yours with "
             "--zero-point"
         )
-
-
-def _blank(batch: Batch, what: str) -> Batch:
-    """One galaxy without a good pixel, and why."""
-    return dataclasses.replace(
-        batch,
-        image=torch.zeros_like(batch.image),
-        sigma=torch.ones_like(batch.sigma),
-        mask=torch.ones_like(batch.mask),
-        psf=None,
-        status=(Status.FAILED,),
-        message=(what,),
-    )
